@@ -13,10 +13,14 @@ type FS interface {
 	Open(name string) (File, error)
 	// Create makes a new file; it fails with fs.ErrExist where there is one. The entry is durable after SyncDir.
 	Create(name string) (File, error)
+	// Remove removes a file or an empty folder. Open files stay usable.
 	Remove(name string) error
+	// Rename replaces to where there is one. Within one folder it happens entirely or not at all, also in a crash.
 	Rename(from, to string) error
 	// List returns the names (not paths) in dir, sorted.
 	List(dir string) ([]string, error)
+	// MkdirAll makes dir and its parents where absent. Each new folder is an entry of its parent: durable after SyncDir of
+	// the parent.
 	MkdirAll(dir string) error
 	// SyncDir makes creations, renames and removals in dir durable.
 	SyncDir(dir string) error
@@ -39,5 +43,6 @@ type File interface {
 	Preallocate(size int64) error
 	Truncate(size int64) error
 	Size() (int64, error)
+	// Close releases the file without syncing it.
 	Close() error
 }
