@@ -36,7 +36,21 @@ import "encoding/binary"
 // end[i] is where record i stops, counted from the start of the body: any record is found in O(1).
 //
 // A batch occupies Len bytes of its lane's address space, and Len >= records, so that position+i is a distinct
-// sequence number for each record i.
+// sequence number for each record i. Its producer fills in len and kind too; the rest of the server's fields are zero
+// until the server has stamped them.
+//
+// The key hash is the xxh64 of the partition key, whatever the stream routes by. The explicit hash is the 128-bit hash
+// key that a producer gave in place of the hash of the key.
+//
+// A pad fills a gap between batches. Gaps are multiples of Align and may be shorter than HeaderLen, so a pad has a
+// header of its own; the rest of it holds anything:
+//
+//	off size field           meaning
+//	  0  8  commit           as above
+//	  8  4  len              the whole gap, a multiple of Align
+//	 12  1  kind             KindPad
+//	 13 11  reserved         zero
+//	 24  8  padSum           xxh64 of bytes [8,24) XOR position
 const (
 	HeaderLen  = 96
 	Align      = 32
@@ -65,13 +79,20 @@ const (
 	offBodySum       = 72
 	offDurableHint   = 80
 	offHeaderSum     = 88
+
+	// PadHeaderLen is the length of a pad's header and of the shortest pad.
+	PadHeaderLen = 32
+	// MaxPad bounds a pad: one that is longer than any ring cannot have been written.
+	MaxPad = 1 << 31
+
+	offPadSum = 24
 )
 
 // Kind tells what a batch in a lane is.
 type Kind uint8
 
 const (
-	KindPad  Kind = 0 // a gap that keeps batches from crossing a ring boundary; has a header but no records
+	KindPad  Kind = 0 // a gap that keeps batches from crossing a ring boundary; of its fields only commit, len and kind are a batch's
 	KindData Kind = 1
 )
 
@@ -101,6 +122,7 @@ func (b Batch) Records() int          { return int(binary.LittleEndian.Uint16(b[
 func (b Batch) Shard() uint32         { return binary.LittleEndian.Uint32(b[offShard:]) }
 func (b Batch) BodyLen() int          { return int(binary.LittleEndian.Uint32(b[offBodyLen:])) }
 func (b Batch) RawLen() int           { return int(binary.LittleEndian.Uint32(b[offRawLen:])) }
+func (b Batch) DictID() uint32        { return binary.LittleEndian.Uint32(b[offDictID:]) }
 func (b Batch) AppendMicros() int64   { return int64(binary.LittleEndian.Uint64(b[offAppendMicros:])) }
 func (b Batch) ProducerID() uint64    { return binary.LittleEndian.Uint64(b[offProducerID:]) }
 func (b Batch) ProducerSeq() uint32   { return binary.LittleEndian.Uint32(b[offProducerSeq:]) }
