@@ -16,15 +16,15 @@ func control(f *os.File, fn func(fd int) error) error {
 		return err
 	}
 	var failed error
-	err = raw.Control(func(fd uintptr) {
+	closed := raw.Control(func(fd uintptr) {
 		for {
 			if failed = fn(int(fd)); !errors.Is(failed, unix.EINTR) {
 				return
 			}
 		}
 	})
-	if err != nil {
-		return err
+	if closed != nil {
+		return os.ErrClosed // the one reason, for which internal/poll has an error of its own
 	}
 	return failed
 }

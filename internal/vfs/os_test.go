@@ -1,0 +1,86 @@
+package vfs
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// lockEnv makes this test binary lock the file it names, say so, and wait for its end.
+const lockEnv = "VFS_TEST_LOCK"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(lockEnv); name != "" {
+		if _, err := OS().Lock(name); err != nil {
+			panic(err)
+		}
+		_, _ = os.Stdout.WriteString("locked\n")
+		_, _ = bufio.NewReader(os.Stdin).ReadByte()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestLockOfAnotherProcess: the error names the holder, and a killed holder holds nothing.
+func TestLockOfAnotherProcess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "LOCK")
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), lockEnv+"="+name)
+	_, err := child.StdinPipe() // kept open until Wait
+	must(t, err)
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("child says %q: %v", line, err)
+	}
+
+	_, err = OS().Lock(name)
+	var locked *LockedError
+	if !errors.As(err, &locked) || locked.PID != child.Process.Pid {
+		t.Errorf("lock error %v, want holder %d", err, child.Process.Pid)
+	}
+	must(t, child.Process.Kill())
+	_ = child.Wait() // reports the kill
+	unlock, err := OS().Lock(name)
+	must(t, err)
+	text, err := os.ReadFile(name)
+	must(t, err)
+	if string(text) != strconv.Itoa(os.Getpid())+"\n" {
+		t.Errorf("lock file has %q", text)
+	}
+	must(t, unlock())
+}
+
+// TestPreallocateReserves: the blocks are there, not only the size.
+func TestPreallocateReserves(t *testing.T) {
+	const size = 8 << 20
+	name := filepath.Join(t.TempDir(), "a")
+	f, err := OS().Create(name)
+	must(t, err)
+	must(t, f.Preallocate(size))
+	if got, known := allocated(t, name); known && got < size {
+		t.Skipf("%d of %d bytes reserved: this file system has no fallocate", got, size)
+	}
+	must(t, f.Close())
+}
+
+func TestLockedErrorWithoutHolder(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "LOCK")
+	must(t, os.WriteFile(name, []byte("not a number"), fileMode))
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	must(t, err)
+	if held, err := tryLock(f); held || err != nil {
+		t.Fatal(held, err)
+	}
+	_, err = OS().Lock(name)
+	var locked *LockedError
+	if !errors.As(err, &locked) || locked.PID != 0 || locked.Error() == "" {
+		t.Fatalf("lock error %v", err)
+	}
+	must(t, f.Close())
+}
