@@ -5,12 +5,8 @@ import (
 	"math/bits"
 )
 
-const (
-	// legacyDigits is the length of 2^129, which numbers of version 0 stay below.
-	legacyDigits = 39
-	// maxLegacySeconds is where version-0 times end: the year 2477.
-	maxLegacySeconds = 16_025_175_000
-)
+// maxLegacySeconds is where version-0 times end: the year 2477.
+const maxLegacySeconds = 16_025_175_000
 
 // Parse reads a sequence number of any version: no sign, no leading zero, no space. It accepts what the Kinesis API
 // accepts and no less, so the digits that a server writes in one way only (the nibble of the shard, 00) may hold
@@ -29,31 +25,23 @@ func Parse[T string | []byte](s T) (Number, error) {
 
 func syntax[T string | []byte](s T) error { return fmt.Errorf("%w: %.64q", ErrSyntax, s) }
 
-// Canonical is how the Kinesis API writes the number s back in its messages: numbers of version 0 may come without
-// their leading 2^124, and get it. Anything else, numbers or not, comes back as it is.
+// Canonical is how the Kinesis API writes the number s back in its messages: one of version 0 gets the leading digit
+// that it may come without. Anything else, numbers or not, comes back as it is.
 func Canonical(s string) string {
 	w, ok := readDecimal(s)
-	if !ok || !w.below(0, 1<<60) {
+	if !ok || !w.below(2, 0) {
 		return s
 	}
-	var digits [legacyDigits]byte
-	w.w[1] += 1 << 60
-	q1, r := w.w[1]/chunk, w.w[1]%chunk // 2^125 is 4.2e37: two chunks, the upper of at most 19 digits
-	q0, low := bits.Div64(r, w.w[0], chunk)
-	if q1 != 0 {
-		panic("BUG: number below 2^125 with three chunks")
+	high, low := w.align0()
+	if !validTime0(high) {
+		return s
 	}
-	top := q0
-	for i := range digits {
-		digits[i] = '0'
-	}
-	putDigits(digits[:20], top)
-	putDigits(digits[20:], low)
-	at := 0
-	for digits[at] == '0' {
-		at++
-	}
-	return string(digits[at:])
+	// Between 2^124 and 2^125: always 38 digits.
+	var digits [2 * chunkDigits]byte
+	top, rest := bits.Div64(high&(1<<60-1)|1<<60, low, chunk)
+	putDigits(digits[:chunkDigits], top)
+	putDigits(digits[chunkDigits:], rest)
+	return string(digits[:])
 }
 
 // words is a number of up to 192 bits, low word first.
@@ -118,22 +106,25 @@ func (w *words) number() (Number, bool) {
 	return Number{}, false
 }
 
-// version0 reads 1|created:36|byte:8|random:64|shard:16; the leading 1 may be missing. Times are as good as those of
-// the shard: there is no arrival time.
+// version0 reads 1|created:36|byte:8|random:64|shard:16. There is no arrival time, so the shard's has to do.
 func (w *words) version0() (Number, bool) {
-	if w.below(0, 1<<60) {
-		w.w[1] += 1 << 60
-	}
-	// Fields are counted from the highest hex digit, and above 2^128 that is one further up: so does the Kinesis API.
-	shift := uint(0)
-	if w.w[2] != 0 {
-		shift = 4
-	}
-	mid := w.w[1]>>shift | w.w[2]<<(64-shift)
-	low := w.w[0]>>shift | w.w[1]<<(64-shift)
-	created := int64(mid >> 24 & MaxSeconds)
-	if created >= maxLegacySeconds {
-		return Number{}, false
-	}
-	return Number{ShardCreated: created, Seconds: created, Shard: uint32(low & 0xffff), Position: legacy}, true
+	high, low := w.align0()
+	created := int64(high >> 24 & MaxSeconds)
+	return Number{ShardCreated: created, Seconds: created, Shard: uint32(low & 0xffff), Position: legacy}, validTime0(high)
 }
+
+// align0 is a number of version 0 as 32 hex digits. The leading 1 may be missing and is supplied; fields count from the
+// highest digit, so of a number of 33 digits the last is not looked at: the Kinesis API reads them so.
+func (w *words) align0() (high, low uint64) {
+	high, low = w.w[1], w.w[0]
+	if w.below(0, 1<<60) {
+		high += 1 << 60
+	}
+	if w.w[2] != 0 {
+		low = low>>4 | high<<60
+		high = high>>4 | w.w[2]<<60
+	}
+	return high, low
+}
+
+func validTime0(high uint64) bool { return high>>24&MaxSeconds < maxLegacySeconds }

@@ -112,10 +112,19 @@ func (n Number) words() (low, mid, high uint64) {
 
 const zeros = "00000000000000000000000000000000000000000000000000000000"
 
-// putDigits writes v right-aligned over d, which holds zeros.
+// putDigits writes v into all of d with leading zeros. Two digits a step: the chain of divisions is what takes the time.
 func putDigits(d []byte, v uint64) {
-	for i := len(d) - 1; v != 0; i-- {
-		d[i] = byte('0' + v%10)
-		v /= 10
+	i := len(d)
+	for ; i >= 2; i -= 2 {
+		pair := v % 100 * 2
+		v /= 100
+		d[i-2], d[i-1] = pairs[pair], pairs[pair+1]
+	}
+	if i == 1 {
+		d[0] = byte('0' + v)
 	}
 }
+
+// pairs is 00 to 99.
+const pairs = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +
+	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
