@@ -22,24 +22,56 @@ const (
 	slack = 32
 )
 
-// Pool shares encoders and decoders among its callers. The zero value works. All methods may be called concurrently: as
-// many calls run at once as GOMAXPROCS was at the first one, the others wait for a turn. A Pool starts no goroutine and
-// needs no closing. It must not be copied after first use.
+// Pool shares encoders and decoders among its callers. All methods may be called concurrently: as many calls of a kind
+// run at once as GOMAXPROCS was when New ran, the others wait for a turn. A Pool starts no goroutine and needs no closing.
 type Pool struct {
-	encOnce sync.Once
-	enc     *zstd.Encoder
-	decOnce sync.Once
-	dec     *zstd.Decoder
+	encoders shelf[*zstd.Encoder]
+	decoders shelf[*zstd.Decoder]
 }
 
-// New returns an empty pool. Encoders and decoders are made when first needed.
-func New() *Pool { return new(Pool) }
+// New returns an empty pool. Encoders and decoders are made when first needed, some 300 and 100 KiB each, and kept.
+func New() *Pool {
+	p := new(Pool)
+	p.encoders.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+	p.decoders.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+	return p
+}
+
+// shelf keeps the coders that nobody uses. The last one put back is the next one taken: its tables are still in the
+// cache. (zstd's own sharing hands them out in turn, which made each block take a fifth longer on two cores.)
+type shelf[T any] struct {
+	turns chan struct{} // one element for each coder in use
+	mu    sync.Mutex
+	idle  []T // guarded by mu
+}
+
+// take waits for a turn and returns an idle coder, or a new one of build.
+func (s *shelf[T]) take(build func() T) T {
+	s.turns <- struct{}{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.idle)
+	if n == 0 {
+		return build()
+	}
+	c := s.idle[n-1]
+	s.idle = s.idle[:n-1]
+	return c
+}
+
+func (s *shelf[T]) put(c T) {
+	s.mu.Lock()
+	s.idle = append(s.idle, c)
+	s.mu.Unlock()
+	<-s.turns
+}
 
 // AppendEncode appends src, compressed, to dst and returns it. src is only read. No allocation where dst has room for
 // the result.
 func (p *Pool) AppendEncode(dst, src []byte) []byte {
-	p.encOnce.Do(p.makeEncoder)
-	return p.enc.EncodeAll(src, dst)
+	e := p.encoders.take(newEncoder)
+	defer p.encoders.put(e)
+	return e.EncodeAll(src, dst)
 }
 
 // AppendDecode appends the decompressed src to dst and returns it; on an error it returns dst as it was. More than
@@ -59,13 +91,14 @@ func (p *Pool) AppendDecode(dst, src []byte, maxLen int) ([]byte, error) {
 	case maxLen < 0 || h.FrameContentSize > uint64(maxLen):
 		return dst, ErrTooLarge
 	}
-	p.decOnce.Do(p.makeDecoder)
 	size := int(h.FrameContentSize)
 	dst = slices.Grow(dst, size+slack)
 	// The decoder fails rather than going past the capacity, so a second frame behind the first cannot either, and what
 	// it returns lies in dst.
-	room := dst[len(dst):len(dst) : len(dst)+size+slack]
-	out, err := p.dec.DecodeAll(src, room)
+	room := dst[len(dst) : len(dst) : len(dst)+size+slack]
+	d := p.decoders.take(newDecoder)
+	defer p.decoders.put(d)
+	out, err := d.DecodeAll(src, room)
 	switch {
 	case err != nil:
 		return dst, fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -75,28 +108,26 @@ func (p *Pool) AppendDecode(dst, src []byte, maxLen int) ([]byte, error) {
 	return dst[:len(dst)+size], nil
 }
 
-func (p *Pool) makeEncoder() {
+func newEncoder() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(window),
 		zstd.WithSingleSegment(true),
 		zstd.WithEncoderCRC(false),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
-		zstd.WithLowerEncoderMem(true))
+		zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		panic(fmt.Sprintf("BUG: zstd encoder options: %v", err))
 	}
-	p.enc = e
+	return e
 }
 
-func (p *Pool) makeDecoder() {
+func newDecoder() *zstd.Decoder {
 	d, err := zstd.NewReader(nil,
-		zstd.WithDecoderMaxMemory(MaxDecoded),
+		zstd.WithDecoderMaxMemory(MaxDecoded+slack),
 		zstd.WithDecodeAllCapLimit(true),
-		zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)),
-		zstd.WithDecoderLowmem(true))
+		zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		panic(fmt.Sprintf("BUG: zstd decoder options: %v", err))
 	}
-	p.dec = d
+	return d
 }
