@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -333,90 +334,118 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
+// twins are the two disks under comparison, with the files open on both.
+type twins struct {
+	t     *testing.T
+	r     *rand.Rand
+	where string // seed and step, for messages
+	dir   string
+	mem   *Mem
+	open  []twinFile
+}
+
+type twinFile struct{ os, mem File }
+
 // TestMemIsLikeOS does the same random operations on both disks and compares every answer.
 func TestMemIsLikeOS(t *testing.T) {
 	for seed := range uint64(20) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		real, mem, dir := OS(), NewMem(0), t.TempDir()
-		names := []string{"a", "b", "d/a", "d/b", "d/e/a"}
-		must(t, real.MkdirAll(filepath.Join(dir, "d", "e")))
-		must(t, mem.MkdirAll("d/e"))
-		type pair struct{ real, mem File }
-		var open []pair
-		same := func(step int, what string, a, b error) {
-			t.Helper()
-			for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, io.EOF} {
-				if (a == nil) != (b == nil) || errors.Is(a, kind) != errors.Is(b, kind) {
-					t.Fatalf("seed %d step %d: %s: os %v, mem %v", seed, step, what, a, b)
-				}
-			}
-		}
+		w := &twins{t: t, r: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir(), mem: NewMem(0)}
+		must(t, OS().MkdirAll(filepath.Join(w.dir, "d", "e")))
+		must(t, w.mem.MkdirAll("d/e"))
 		opened := 0
 		for step := range 400 {
-			name, other := names[r.IntN(len(names))], names[r.IntN(len(names))]
-			on := func(n string) string { return filepath.Join(dir, n) }
-			switch r.IntN(5) {
-			case 0:
-				a, errA := real.Create(on(name))
-				b, errB := mem.Create(name)
-				same(step, "create", errA, errB)
-				if errA == nil {
-					open, opened = append(open, pair{a, b}), opened+1
-				}
-			case 1:
-				a, errA := real.Open(on(name))
-				b, errB := mem.Open(name)
-				same(step, "open", errA, errB)
-				if errA == nil {
-					open, opened = append(open, pair{a, b}), opened+1
-				}
-			case 2:
-				same(step, "remove", real.Remove(on(name)), mem.Remove(name))
-			case 3:
-				same(step, "rename", real.Rename(on(name), on(other)), mem.Rename(name, other))
-			}
-			if len(open) == 0 {
-				continue
-			}
-			at := r.IntN(len(open))
-			a, b := open[at].real, open[at].mem
-			off, size := r.Int64N(3*blockSize), r.IntN(2*blockSize)
-			switch r.IntN(6) {
-			case 0, 1:
-				p := bytes.Repeat([]byte{byte(step)}, size)
-				_, errA := a.WriteAt(p, off)
-				_, errB := b.WriteAt(p, off)
-				same(step, "write", errA, errB)
-			case 2:
-				same(step, "truncate", a.Truncate(off), b.Truncate(off))
-			case 3:
-				same(step, "preallocate", a.Preallocate(off), b.Preallocate(off))
-			case 4:
-				pa, pb := make([]byte, size), make([]byte, size)
-				na, errA := a.ReadAt(pa, off)
-				nb, errB := b.ReadAt(pb, off)
-				same(step, "read", errA, errB)
-				if na != nb || !bytes.Equal(pa[:na], pb[:nb]) {
-					t.Fatalf("seed %d step %d: reads differ: %d and %d bytes", seed, step, na, nb)
-				}
-			case 5:
-				same(step, "close", a.Close(), b.Close())
-				open = slices.Delete(open, at, at+1)
-			}
+			w.where = fmt.Sprintf("seed %d step %d", seed, step)
+			before := len(w.open)
+			w.names()
+			opened += len(w.open) - before
+			w.contents(byte(step))
 		}
 		if opened == 0 {
 			t.Fatalf("seed %d opened nothing", seed)
 		}
 		for _, d := range []string{"", "d", "d/e"} {
-			got, err := mem.List(d)
+			got, err := w.mem.List(d)
 			must(t, err)
-			wantList(t, real, filepath.Join(dir, d), got...)
+			wantList(t, OS(), filepath.Join(w.dir, d), got...)
 		}
-		for _, f := range open {
-			if !bytes.Equal(all(t, f.real), all(t, f.mem)) {
+		for _, f := range w.open {
+			if !bytes.Equal(all(t, f.os), all(t, f.mem)) {
 				t.Fatalf("seed %d: contents differ at the end", seed)
 			}
-			must(t, errors.Join(f.real.Close(), f.mem.Close()))
+			must(t, errors.Join(f.os.Close(), f.mem.Close()))
 		}
+	}
+}
+
+// same compares two errors by what callers look for.
+func (w *twins) same(what string, a, b error) {
+	w.t.Helper()
+	for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, io.EOF} {
+		if (a == nil) != (b == nil) || errors.Is(a, kind) != errors.Is(b, kind) {
+			w.t.Fatalf("%s: %s: os %v, mem %v", w.where, what, a, b)
+		}
+	}
+}
+
+func (w *twins) opened(what string, a File, errA error, b File, errB error) {
+	w.t.Helper()
+	w.same(what, errA, errB)
+	if errA == nil {
+		w.open = append(w.open, twinFile{a, b})
+	}
+}
+
+// names does one operation on names.
+func (w *twins) names() {
+	w.t.Helper()
+	names := []string{"a", "b", "d/a", "d/b", "d/e/a"}
+	name, other := names[w.r.IntN(len(names))], names[w.r.IntN(len(names))]
+	on := func(n string) string { return filepath.Join(w.dir, n) }
+	switch w.r.IntN(5) {
+	case 0:
+		a, errA := OS().Create(on(name))
+		b, errB := w.mem.Create(name)
+		w.opened("create", a, errA, b, errB)
+	case 1:
+		a, errA := OS().Open(on(name))
+		b, errB := w.mem.Open(name)
+		w.opened("open", a, errA, b, errB)
+	case 2:
+		w.same("remove", OS().Remove(on(name)), w.mem.Remove(name))
+	case 3:
+		w.same("rename", OS().Rename(on(name), on(other)), w.mem.Rename(name, other))
+	}
+}
+
+// contents does one operation on an open file.
+func (w *twins) contents(fill byte) {
+	w.t.Helper()
+	if len(w.open) == 0 {
+		return
+	}
+	at := w.r.IntN(len(w.open))
+	a, b := w.open[at].os, w.open[at].mem
+	off, size := w.r.Int64N(3*blockSize), w.r.IntN(2*blockSize)
+	switch w.r.IntN(6) {
+	case 0, 1:
+		p := bytes.Repeat([]byte{fill}, size)
+		_, errA := a.WriteAt(p, off)
+		_, errB := b.WriteAt(p, off)
+		w.same("write", errA, errB)
+	case 2:
+		w.same("truncate", a.Truncate(off), b.Truncate(off))
+	case 3:
+		w.same("preallocate", a.Preallocate(off), b.Preallocate(off))
+	case 4:
+		pa, pb := make([]byte, size), make([]byte, size)
+		na, errA := a.ReadAt(pa, off)
+		nb, errB := b.ReadAt(pb, off)
+		w.same("read", errA, errB)
+		if na != nb || !bytes.Equal(pa[:na], pb[:nb]) {
+			w.t.Fatalf("%s: reads differ: %d and %d bytes", w.where, na, nb)
+		}
+	case 5:
+		w.same("close", a.Close(), b.Close())
+		w.open = slices.Delete(w.open, at, at+1)
 	}
 }
