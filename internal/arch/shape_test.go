@@ -291,7 +291,8 @@ func plantedClean() map[string]string {
 		"README.md":     "A house.\n",
 		".ci/run":       "go test ./...\n",
 		"go.sum":        "",
-		"cmd/x/main.go": "// Command x runs.\npackage main\nimport (\n\t\"flag\"\n\t\"fmt\"\n\t\"os\"\n\t\"" + module + "engine/lane\"\n)\nfunc main() { flag.Parse(); fmt.Println(lane.X); os.Exit(1) }\n",
+		"cmd/x/main.go": "// Command x runs.\npackage main\nimport (\n\t\"flag\"\n\t\"fmt\"\n\t\"os\"\n\t\"" + module + "engine/lane\"\n)\nfunc main() { flag.Parse(); fmt.Println(lane.X); os.Exit(1) }\n" +
+			"func f() { defer func() { if r := recover(); r != nil { panic(r) } }(); panic(done{}) }\n",
 		"codec/batch/a.go": "// Package batch is pure.\npackage batch\nimport \"time\"\n" +
 			"func F(t time.Time) { if t.IsZero() { panic(\"BUG: zero\") } }\n",
 		"engine/lane/a.go": "// Package lane is a log.\npackage lane\nimport (\n\t\"sync/atomic\"\n\t\"os\"\n\t\"" + module + "internal/vfs\"\n)\n" +

@@ -23,4 +23,4 @@ func (e *LockedError) Error() string {
 }
 
 // Is makes a LockedError an ErrLocked.
-func (e *LockedError) Is(target error) bool { return target == ErrLocked } //nolint:errorlint // Is compares identities
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
