@@ -1,0 +1,13 @@
+package kinesisapi
+
+import "github.com/shardmill/shardmill/transport/awshttp"
+
+// ListTagsForResource lists all tags of a stream by ARN. Gap: only streams can be tagged.
+func (a *API) ListTagsForResource(c *awshttp.Call, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error) {
+	s, _, err := a.stream(c, "", in.ResourceARN)
+	if err != nil {
+		return nil, err
+	}
+	tags, _ := listTags(s.Info().Tags, "", maxTags)
+	return &ListTagsForResourceOutput{Tags: tags}, nil
+}

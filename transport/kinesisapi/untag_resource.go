@@ -1,0 +1,8 @@
+package kinesisapi
+
+import "github.com/shardmill/shardmill/transport/awshttp"
+
+// UntagResource is RemoveTagsFromStream by ARN. Gap: only streams can be tagged.
+func (a *API) UntagResource(c *awshttp.Call, in *UntagResourceInput) error {
+	return a.removeTags(c, "", in.ResourceARN, in.TagKeys)
+}

@@ -1,0 +1,93 @@
+package kinesisapi
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+
+	"github.com/shardmill/shardmill/codec/sequence"
+	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/transport/awshttp"
+)
+
+// The writers below produce the same documents as the generated types, without making the types first.
+
+// recordText is how many bytes a record of a reply takes beside its key and data.
+const recordText = 192
+
+// appendPut writes shard id and sequence number of an appended record, without braces.
+func appendPut(dst []byte, r *engine.Appended) []byte {
+	dst = append(dst, `"ShardId":"`...)
+	dst = appendShardID(dst, r.Shard)
+	dst = append(dst, `","SequenceNumber":"`...)
+	dst = sequence.Append(dst, r.Sequence)
+	return append(dst, '"')
+}
+
+// appendPuts writes the reply of PutRecords.
+func appendPuts(dst []byte, out []engine.Appended) []byte {
+	dst = slices.Grow(dst, 64+len(out)*128)
+	failed := int64(0)
+	for i := range out {
+		if out[i].Err != nil {
+			failed++
+		}
+	}
+	dst = append(dst, `{"FailedRecordCount":`...)
+	dst = strconv.AppendInt(dst, failed, 10)
+	dst = append(dst, `,"Records":[`...)
+	for i := range out {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '{')
+		if e := out[i].Err; e != nil {
+			code, message := recordError(e)
+			dst = awshttp.AppendQuoted(append(dst, `"ErrorCode":`...), code)
+			dst = awshttp.AppendQuoted(append(dst, `,"ErrorMessage":`...), message)
+		} else {
+			dst = appendPut(dst, &out[i])
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}"...)
+}
+
+// appendPage writes the reply of GetRecords.
+func appendPage(dst []byte, p *engine.Page) []byte {
+	size := 1024
+	for i := range p.Records {
+		size += recordText + len(p.Records[i].Key) + base64.StdEncoding.EncodedLen(len(p.Records[i].Data))
+	}
+	dst = slices.Grow(dst, size)
+	dst = append(dst, `{"Records":[`...)
+	for i := range p.Records {
+		r := &p.Records[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"SequenceNumber":"`...)
+		dst = sequence.Append(dst, r.Sequence)
+		dst = append(dst, `","ApproximateArrivalTimestamp":`...)
+		dst = awshttp.AppendSeconds(dst, r.Arrival.UnixMilli())
+		dst = append(dst, `,"Data":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, r.Data)
+		dst = append(dst, `","PartitionKey":`...)
+		dst = awshttp.AppendQuoted(dst, r.Key)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	if p.Next != "" {
+		dst = awshttp.AppendQuoted(append(dst, `,"NextShardIterator":`...), p.Next)
+	}
+	dst = strconv.AppendInt(append(dst, `,"MillisBehindLatest":`...), p.MillisBehind, 10)
+	if len(p.Children) > 0 {
+		children := make([]awshttp.Value, len(p.Children))
+		for i := range p.Children {
+			c := childOf(&p.Children[i])
+			children[i] = c.value()
+		}
+		dst = awshttp.JSON{}.Append(append(dst, `,"ChildShards":`...), awshttp.ListValue(children))
+	}
+	return append(dst, '}')
+}
