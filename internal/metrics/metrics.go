@@ -1,0 +1,157 @@
+// Package metrics is what the server tells Prometheus: a registry of its own, counters for the requests of all
+// services, and a collector that reads the log's state when asked.
+//
+// Main types: Registry, Requests, Log. Names begin with shardmill_, units are seconds and bytes, label values are
+// bounded: services and operations come from the API tables, codes from the error lists. It writes no bytes but the
+// Prometheus text format, which client_golang makes.
+package metrics
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Build says which program is running.
+type Build struct{ Version, Commit, Go string }
+
+// Registry holds all metrics of one server. Its methods may be called concurrently.
+type Registry struct {
+	reg *prometheus.Registry
+}
+
+// New makes a registry with the metrics of the process, the Go runtime and the build.
+func New(b Build) *Registry {
+	reg := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "shardmill_build_info", Help: "Always 1; the labels say which program this is.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
+	})
+	info.Set(1)
+	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &Registry{reg: reg}
+}
+
+// Handler answers scrapes.
+func (r *Registry) Handler() http.Handler {
+	return promhttp.HandlerFor(r.reg, promhttp.HandlerOpts{Registry: r.reg, MaxRequestsInFlight: maxScrapes})
+}
+
+// maxScrapes bounds the scrapes answered at once; each holds the whole text in memory.
+const maxScrapes = 4
+
+// Requests counts requests by service, operation and code, and times them.
+type Requests struct {
+	total    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// NewRequests registers the request metrics. Call it once per registry.
+func (r *Registry) NewRequests() *Requests {
+	q := &Requests{
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shardmill_api_requests_total", Help: "Requests answered, by service, operation and code (OK or the error type).",
+		}, []string{"service", "operation", "code", "protocol"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "shardmill_api_request_duration_seconds", Help: "Time to answer a request, body read to reply ready.",
+			Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18), // 25 us to 3.3 s
+		}, []string{"service", "operation"}),
+	}
+	r.reg.MustRegister(q.total, q.duration)
+	return q
+}
+
+// Operation is one operation's metrics, looked up once. Observe may be called concurrently.
+type Operation struct {
+	ok       prometheus.Counter
+	duration prometheus.Observer
+	failed   func(code string) prometheus.Counter
+}
+
+// OK is the code of requests that succeeded.
+const OK = "OK"
+
+// Operation prepares the metrics of an operation, which then show up as zero before its first request.
+func (q *Requests) Operation(service, operation, protocol string) *Operation {
+	return &Operation{
+		ok:       q.total.WithLabelValues(service, operation, OK, protocol),
+		duration: q.duration.WithLabelValues(service, operation),
+		failed: func(code string) prometheus.Counter {
+			return q.total.WithLabelValues(service, operation, code, protocol)
+		},
+	}
+}
+
+// Observe books one request. code is empty or OK for success, else an error type out of a fixed list.
+func (o *Operation) Observe(code string, took time.Duration) {
+	if code == "" || code == OK {
+		o.ok.Inc()
+	} else {
+		o.failed(code).Inc()
+	}
+	o.duration.Observe(took.Seconds())
+}
+
+// Log is the state of a lane at one moment.
+type Log struct {
+	Published, Written, Durable uint64 // positions
+	Streams, OpenShards         int
+	Failed                      bool // takes no more appends
+}
+
+// logCollector asks for the state at each scrape, so that nothing is counted while nobody looks.
+type logCollector struct {
+	mu    sync.Mutex // one scrape at a time asks
+	state func() Log
+	descs []*prometheus.Desc
+	value []func(*Log) float64
+	kind  []prometheus.ValueType
+}
+
+// WatchLog registers the log's metrics. state is called at each scrape and must not block for long.
+func (r *Registry) WatchLog(state func() Log) {
+	c := &logCollector{state: state}
+	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
+	c.add("shardmill_log_published_bytes_total", "Address space handed out to appends.", counter, func(l *Log) float64 { return float64(l.Published) })
+	c.add("shardmill_log_written_bytes_total", "Address space handed to the operating system.", counter, func(l *Log) float64 { return float64(l.Written) })
+	c.add("shardmill_log_durable_bytes_total", "Address space that is synced.", counter, func(l *Log) float64 { return float64(l.Durable) })
+	c.add("shardmill_log_unsynced_bytes", "Published and not yet synced.", gauge, func(l *Log) float64 { return float64(l.Published - min(l.Durable, l.Published)) })
+	c.add("shardmill_log_failed", "1 after a disk failure: the log takes no more appends.", gauge, func(l *Log) float64 { return oneIf(l.Failed) })
+	c.add("shardmill_streams", "Streams in the server's default account and region.", gauge, func(l *Log) float64 { return float64(l.Streams) })
+	c.add("shardmill_open_shards", "Open shards of those streams.", gauge, func(l *Log) float64 { return float64(l.OpenShards) })
+	r.reg.MustRegister(c)
+}
+
+func (c *logCollector) add(name, help string, kind prometheus.ValueType, value func(*Log) float64) {
+	c.descs = append(c.descs, prometheus.NewDesc(name, help, nil, nil))
+	c.kind = append(c.kind, kind)
+	c.value = append(c.value, value)
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Describe implements prometheus.Collector.
+func (c *logCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *logCollector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	l := c.state()
+	c.mu.Unlock()
+	for i, d := range c.descs {
+		out <- prometheus.MustNewConstMetric(d, c.kind[i], c.value[i](&l))
+	}
+}
