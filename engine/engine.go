@@ -2,10 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/shardmill/shardmill/codec/batch"
-	"github.com/shardmill/shardmill/codec/hashkey"
+	"github.com/shardmill/shardmill/codec/zstdpool"
 	"github.com/shardmill/shardmill/engine/catalog"
 	"github.com/shardmill/shardmill/engine/lane"
 	"github.com/shardmill/shardmill/internal/vfs"
@@ -27,6 +31,14 @@ const (
 	LevelMem  = lane.LevelMem
 )
 
+const (
+	// DefaultAccount and DefaultRegion complete names that carry none.
+	DefaultAccount = "000000000000"
+	DefaultRegion  = "us-east-1"
+	// DefaultShardLimit is what AWS gives an account in its large regions.
+	DefaultShardLimit = 20000
+)
+
 // Options configure an engine. The zero value of each field is its default.
 type Options struct {
 	FS          vfs.FS // nil: everything in memory, bounded by the ring
@@ -41,155 +53,222 @@ type Options struct {
 	Region      string        // likewise; default us-east-1
 }
 
-// Code classes an Error; transports map it to their own wire form.
-type Code uint8
-
-const (
-	CodeInternal Code = iota
-	CodeInvalidArgument
-	CodeValidation
-	CodeNotFound
-	CodeInUse
-	CodeLimitExceeded
-	CodeThrottled // over a shard's quota, or the ring is full
-	CodeExpiredIterator
-	CodeExpiredToken
-	CodeStopped // the log takes no more appends: a disk failed
-	CodeStaleRoute
-)
-
-// Error is every error of the engine that a client may see. Message is in the words of the Kinesis API.
-type Error struct {
-	Code    Code
-	Message string
+func (o *Options) setDefaults() {
+	if o.ShardLimit <= 0 {
+		o.ShardLimit = DefaultShardLimit
+	}
+	if o.Account == "" {
+		o.Account = DefaultAccount
+	}
+	if o.Region == "" {
+		o.Region = DefaultRegion
+	}
 }
 
-func (e *Error) Error() string { return e.Message }
-
-// CreateStream says what to create.
-type CreateStream struct {
-	Name           Name
-	Shards         int
-	OnDemand       bool
-	Routing        hashkey.Routing
-	Durability     *Level // nil: the engine's default
-	MaxRecordBytes int    // 0: 1 MiB
-	Tags           map[string]string
+// Engine is the streams of one data folder.
+type Engine struct {
+	o          Options
+	unlock     func() error // of the data folder; nil in memory
+	cat        *catalog.Catalog
+	lane       *lane.Lane
+	seal       *sealer
+	zstd       *zstdpool.Pool
+	names      sync.Map // Name -> *Stream
+	shards     shardTable
+	appendings appendingPool
+	pages      pagePool
+	bodies     bodyCache
+	malformed  atomic.Uint64
+	batchLimit int // of batches the server builds, in bytes
+	limits     limits
+	create     sync.Mutex // one CreateStream at a time: a name is taken once
+	due        dueList
+	stop       context.Context // done from Close on
+	cancel     context.CancelFunc
+	loops      sync.WaitGroup
+	failed     atomic.Pointer[Error] // why control operations and the appends they hold up fail from now on
+	broken     context.Context       // done once failed is set
+	fail1      context.CancelFunc
+	closing    sync.Once
+	closed     error
 }
 
-// Record is one record to append. The slices stay the caller's; they are read before Append returns.
-type Record struct {
-	Key      []byte
-	Data     []byte
-	Explicit *hashkey.Key // routes instead of the hash of Key
+// Open opens or makes a data folder. Streams that were on their way to a state when the engine stopped arrive there. A
+// folder that is in use, foreign or of a newer format is a *FolderError.
+func Open(o Options) (*Engine, error) {
+	o.setDefaults()
+	e := &Engine{o: o}
+	e.bodies.zstd = zstdpool.New()
+	e.limits.shardLimit = o.ShardLimit
+	e.batchLimit = appendLimit
+	if o.RingSize > 0 {
+		e.batchLimit = min(appendLimit, o.RingSize/4)
+	}
+	e.stop, e.cancel = context.WithCancel(context.Background())
+	e.broken, e.fail1 = context.WithCancel(context.Background())
+	if err := e.open(); err != nil {
+		e.cancel()
+		e.fail1()
+		e.release()
+		return nil, err
+	}
+	e.loops.Go(e.background)
+	return e, nil
 }
 
-// Appended tells where a record went, or why it did not.
-type Appended struct {
-	Shard    uint32 // index in the stream
-	Sequence Sequence
-	Err      *Error // nil: appended and at the asked level
+func (e *Engine) open() (err error) {
+	laneOptions := lane.Options{RingSize: e.o.RingSize, SegmentSize: e.o.SegmentSize, Appender: e.o.Appender}
+	catalogOptions := catalog.Options{}
+	if e.o.FS != nil {
+		if e.unlock, err = openFolder(e.o.FS, e.o.Dir); err != nil {
+			return err
+		}
+		laneOptions.FS, laneOptions.Dir = e.o.FS, filepath.Join(e.o.Dir, laneDir)
+		catalogOptions.FS, catalogOptions.Dir = e.o.FS, filepath.Join(e.o.Dir, catalogDir)
+	}
+	if e.cat, err = catalog.Open(catalogOptions); err != nil {
+		return err
+	}
+	if e.lane, err = lane.Open(laneOptions); err != nil {
+		return err
+	}
+	if e.seal, err = newSealer(e.cat.Secret()); err != nil {
+		return err
+	}
+	for _, info := range e.cat.All() {
+		if err := e.adopt(info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Sequence is what a 56-digit sequence number says; see codec/sequence for its decimal form.
-type Sequence struct {
-	ShardCreated int64 // seconds
-	Shard        uint32
-	Position     uint64
-	Seconds      int64
+// adopt brings a stream of the catalog to life. What the last process began it finishes.
+func (e *Engine) adopt(info *StreamInfo) error {
+	switch info.Status {
+	case catalog.Deleting:
+		return e.cat.Remove(info.ID)
+	case catalog.Creating, catalog.Updating:
+		info = info.Clone()
+		info.Status = catalog.Active
+		if err := e.cat.Put(info); err != nil {
+			return err
+		}
+	}
+	e.limits.adopt(info)
+	e.names.Store(info.Name, e.newStream(info))
+	return nil
 }
 
-// ReadRecord is one record as a reader gets it. Key and Data alias the result's buffer.
-type ReadRecord struct {
-	Sequence Sequence
-	Key      []byte
-	Data     []byte
-	Arrival  time.Time
+// Close stops everything and releases the folder. Calls under way end with an error or finish first. Idempotent.
+func (e *Engine) Close() error {
+	e.closing.Do(func() {
+		e.fail(stoppedError(ErrClosed))
+		e.cancel()
+		e.loops.Wait()
+		e.closed = e.release()
+	})
+	return e.closed
 }
 
-// IteratorType is one of the five of GetShardIterator.
-type IteratorType string
-
-const (
-	AtSequence    IteratorType = "AT_SEQUENCE_NUMBER"
-	AfterSequence IteratorType = "AFTER_SEQUENCE_NUMBER"
-	TrimHorizon   IteratorType = "TRIM_HORIZON"
-	Latest        IteratorType = "LATEST"
-	AtTimestamp   IteratorType = "AT_TIMESTAMP"
-)
-
-// Page is one answer of Records.
-type Page struct {
-	Records      []ReadRecord
-	Next         string // token; empty at the end of a closed, drained shard
-	Children     []ShardInfo
-	MillisBehind int64
-	buf          []byte
+// release closes what open has opened, in reverse.
+func (e *Engine) release() error {
+	var errs []error
+	if e.lane != nil {
+		errs = append(errs, e.lane.Close())
+	}
+	if e.cat != nil {
+		errs = append(errs, e.cat.Close())
+	}
+	if e.unlock != nil {
+		errs = append(errs, e.unlock())
+	}
+	return errors.Join(errs...)
 }
 
-// The contract of the engine (bodies to be written by the owner of this package).
-
-type Engine struct{}
-
-func Open(o Options) (*Engine, error)                                         { panic("BUG: contract") }
-func (e *Engine) Close() error                                                { panic("BUG: contract") }
-func (e *Engine) Err() error                                                  { panic("BUG: contract") }
-func (e *Engine) CreateStream(ctx context.Context, c CreateStream) error      { panic("BUG: contract") }
-func (e *Engine) DeleteStream(ctx context.Context, n Name) error              { panic("BUG: contract") }
-func (e *Engine) Stream(n Name) (*Stream, error)                              { panic("BUG: contract") }
-func (e *Engine) Streams(account, region string) []*StreamInfo                { panic("BUG: contract") } // by name
-func (e *Engine) ShardUse(account, region string) (open, limit, onDemand int) { panic("BUG: contract") }
-func (e *Engine) Observe(fn func(Watermarks)) (stop func())                   { panic("BUG: contract") }
-func (e *Engine) Watermarks() Watermarks                                      { panic("BUG: contract") }
-func (e *Engine) Wait(ctx context.Context, end uint64, level Level) error     { panic("BUG: contract") }
-func (e *Engine) Defaults() (account, region string)                          { panic("BUG: contract") }
-
-// Stream is a handle; it stays valid, and answers CodeNotFound, after the stream is gone.
-type Stream struct{}
-
-func (s *Stream) Info() *StreamInfo { panic("BUG: contract") } // current snapshot, never nil
-
-// Append routes each record, appends, waits for the level (raised to the stream's own), and fills out, one per record, same order.
-// A non-nil error means nothing was appended.
-func (s *Stream) Append(ctx context.Context, recs []Record, level Level, out []Appended) error {
-	panic("BUG: contract")
+// fail makes err the answer to every later control operation and to appends that wait for one. The first error stays.
+func (e *Engine) fail(err *Error) {
+	if e.failed.CompareAndSwap(nil, err) {
+		e.fail1()
+	}
 }
 
-// AppendBatch appends a ready-made batch that passed batch.Check to the open shard whose lane id it names. It never blocks and
-// allocates nothing; the caller waits through Observe.
-func (s *Stream) AppendBatch(b batch.Batch) (Ticket, error) { panic("BUG: contract") }
-
-// ReadBatches appends stored batches of a shard (lane id) from a position to dst; see lane.Read. end is true when the
-// shard is closed and drained.
-func (s *Stream) ReadBatches(dst []byte, shard uint32, from uint64, maxBytes int) (out []byte, next uint64, end bool, err error) {
-	panic("BUG: contract")
+// Err is nil, or why the engine takes no more appends or changes. It stays until the engine is opened anew.
+func (e *Engine) Err() error {
+	if err := e.failed.Load(); err != nil {
+		return err
+	}
+	if err := e.lane.Err(); err != nil {
+		return laneError(err)
+	}
+	if err := e.cat.Err(); err != nil {
+		return catalogError(err)
+	}
+	return nil
 }
 
-// Seek returns the position an iterator type stands for on a shard (lane id). seq is for the sequence types, t for AtTimestamp.
-func (s *Stream) Seek(shard uint32, typ IteratorType, seq uint64, t time.Time) (uint64, error) {
-	panic("BUG: contract")
+// name completes n with the engine's account and region.
+func (e *Engine) name(n Name) Name {
+	if n.Account == "" {
+		n.Account = e.o.Account
+	}
+	if n.Region == "" {
+		n.Region = e.o.Region
+	}
+	return n
 }
 
-// Iterator makes the token GetShardIterator returns. sequence is the decimal form, empty where not given.
-func (s *Stream) Iterator(shardID string, typ IteratorType, sequence string, t *time.Time) (string, error) {
-	panic("BUG: contract")
+// Defaults are the account and region of names that carry none.
+func (e *Engine) Defaults() (account, region string) { return e.o.Account, e.o.Region }
+
+// Stream returns a handle of the stream, whatever its status. CodeNotFound where there is none.
+func (e *Engine) Stream(n Name) (*Stream, error) {
+	n = e.name(n)
+	if v, ok := e.names.Load(n); ok {
+		return v.(*Stream), nil
+	}
+	return nil, notFound(n)
 }
 
-// Records answers GetRecords for a token of any stream.
-func (e *Engine) Records(ctx context.Context, token string, limit int) (*Page, error) {
-	panic("BUG: contract")
+// Streams returns the streams of an account and region by name. The slice is the caller's, the values are snapshots.
+func (e *Engine) Streams(account, region string) []*StreamInfo {
+	where := e.name(Name{Account: account, Region: region})
+	var out []*StreamInfo
+	e.names.Range(func(k, v any) bool {
+		if n := k.(Name); n.Account == where.Account && n.Region == where.Region {
+			out = append(out, v.(*Stream).Info())
+		}
+		return true
+	})
+	slices.SortFunc(out, func(a, b *StreamInfo) int { return a.Name.Compare(b.Name) })
+	return out
 }
 
-func (p *Page) Release() { panic("BUG: contract") } // gives the buffers back
+// ShardUse returns how many shards are open in an account and region, how many may be, and how many streams are on
+// demand.
+func (e *Engine) ShardUse(account, region string) (open, limit, onDemand int) {
+	where := e.name(Name{Account: account, Region: region})
+	open, onDemand = e.limits.use(where)
+	return open, e.o.ShardLimit, onDemand
+}
 
-func (s *Stream) Split(ctx context.Context, shardID, newStartingHashKey string) error {
-	panic("BUG: contract")
-}
-func (s *Stream) Merge(ctx context.Context, left, right string) error { panic("BUG: contract") }
-func (s *Stream) Reshard(ctx context.Context, target int) error       { panic("BUG: contract") } // UpdateShardCount
-func (s *Stream) SetRetention(ctx context.Context, hours int, increase bool) error {
-	panic("BUG: contract")
-}
-func (s *Stream) SetTags(ctx context.Context, add map[string]string, remove []string) error {
-	panic("BUG: contract")
+// Malformed counts the batches, and batches from some record on, that readers passed over because their producer built
+// them wrongly: sums right, records not. Nothing else can be done with them.
+func (e *Engine) Malformed() uint64 { return e.malformed.Load() }
+
+// Observe calls fn after each advance of a watermark; see lane.Observe for what fn may do.
+func (e *Engine) Observe(fn func(Watermarks)) (stop func()) { return e.lane.Observe(fn) }
+
+// Watermarks returns how far the log has come.
+func (e *Engine) Watermarks() Watermarks { return e.lane.Watermarks() }
+
+// Wait blocks until everything below end has reached level.
+func (e *Engine) Wait(ctx context.Context, end uint64, level Level) error {
+	if err := e.lane.Wait(ctx, end, level); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return laneError(err)
+	}
+	return nil
 }
