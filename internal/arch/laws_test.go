@@ -46,6 +46,10 @@ func laws() []law {
 			checkComments, plantedComments(),
 		},
 		{
+			"exported comments", "an exported name says what it is for: units, errors, who owns a slice, whether it may be called concurrently",
+			checkDocs, plantedDocs(),
+		},
+		{
 			"no init", "wiring is explicit and in one place",
 			checkInit, plantedInit(),
 		},
@@ -153,6 +157,11 @@ const (
 // bannedNames are cupboards; bannedEndings are the same in disguise.
 func bannedNames() []string {
 	return []string{"base", "common", "core", "helper", "helpers", "lib", "misc", "pkg", "shared", "stuff", "types", "util", "utils"}
+}
+
+// plainMethods are known by their interface and need no comment.
+func plainMethods() []string {
+	return []string{"Error", "Unwrap", "Is", "String", "Len", "Less", "Swap", "Read", "Write", "Close"}
 }
 
 func bannedEndings() []string {
