@@ -98,7 +98,7 @@ func plantedDocs() []map[string]string {
 		f("// A is.\nfunc A() {}\n\nfunc B() {}"),
 		f("// A is.\nfunc A() {\n}\nfunc B() {}"),
 		f("type T struct{}"),
-		f("// T is.\ntype T[X any] struct{}\n\nfunc (t *T[X]) Do() {}"),
+		f("// T is.\ntype T[X any] struct{}\n\nfunc (t *T[X]) Do() {\n}"),
 		f("var X = 1"),
 		f("const X = 1"),
 	}
