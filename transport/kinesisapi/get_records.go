@@ -3,7 +3,6 @@ package kinesisapi
 import (
 	"strings"
 
-	"github.com/shardmill/shardmill/codec/sequence"
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
