@@ -1,0 +1,231 @@
+package lane
+
+import (
+	"sort"
+	"sync/atomic"
+
+	"github.com/shardmill/shardmill/codec/batch"
+)
+
+// A packed extent says in 8 bytes where in its segment a batch lies: offset / 32 in 28 bits, length / 32 in 20, records in
+// 16. So packed extents sort by offset. maxSegmentSize and batch.MaxLen fit.
+const (
+	extentRecordBits = 16
+	extentLenBits    = 20
+	extentLenShift   = extentRecordBits
+	extentOffShift   = extentRecordBits + extentLenBits
+)
+
+func packExtent(offset uint64, length, records int) uint64 {
+	return offset/batch.Align<<extentOffShift | uint64(length/batch.Align)<<extentLenShift | uint64(records)
+}
+
+func extentOffset(e uint64) uint64 { return e >> extentOffShift * batch.Align }
+func extentLen(e uint64) uint64 {
+	return e >> extentLenShift & (1<<extentLenBits - 1) * batch.Align
+}
+func extentRecords(e uint64) int { return int(e & (1<<extentRecordBits - 1)) }
+
+// Sizes of the table that leads from a shard id to its run. Only pages that are used exist.
+const (
+	idsPerPage = 4096
+	idPages    = 4096
+)
+
+// chunk sizes: the first of a shard is small, for the many shards with few batches; the last is what the publisher can
+// clear without anyone noticing.
+const (
+	firstChunk = 4
+	lastChunk  = 4096
+)
+
+// chunk is a piece of a run: extents in order. The publisher writes extents[n], then n. Readers load n, then read below
+// it; what they read is never written again.
+type chunk struct {
+	n       atomic.Uint32
+	extents []uint64
+}
+
+// run is one shard's batches in one segment whose index is in memory. The publisher alone writes. chunks is replaced as a
+// whole when one is added; the chunk in it then already holds its first extent, so no chunk a reader finds is empty.
+type run struct {
+	shard       uint32
+	chunks      atomic.Pointer[[]*chunk]
+	last        *chunk // this and the following: of the publisher, and of the sealer once the segment is complete
+	count       uint64
+	records     uint64
+	bytes       uint64
+	firstMicros int64
+	lastMicros  int64
+}
+
+// openIndex leads to the runs of a segment that has no footer yet: two levels of atomic pointers, written by the publisher
+// only. A shard that has no batch in the segment costs nothing, or 8 bytes of a page that another one needs.
+type openIndex struct {
+	pages [idPages]atomic.Pointer[idPage]
+	runs  []*run // in order of first batch; of the publisher, and of the sealer once the segment is complete
+	size  int64  // bytes, for accounting; likewise
+}
+
+type idPage [idsPerPage]atomic.Pointer[run]
+
+// run is the shard's run, nil where it has none.
+func (x *openIndex) run(shard uint32) *run {
+	page := x.pages[shard/idsPerPage].Load()
+	if page == nil {
+		return nil
+	}
+	return page[shard%idsPerPage].Load()
+}
+
+// add makes room for one more extent of shard and stores it.
+func (x *openIndex) add(shard uint32, e uint64, micros int64) {
+	page := x.pages[shard/idsPerPage].Load()
+	if page == nil {
+		page = new(idPage)
+		x.pages[shard/idsPerPage].Store(page)
+		x.size += idsPerPage * 8
+	}
+	slot := &page[shard%idsPerPage]
+	r := slot.Load()
+	if r == nil {
+		r = &run{shard: shard, firstMicros: micros}
+		x.size += r.add(e, micros) + 96
+		x.runs = append(x.runs, r)
+		slot.Store(r)
+		return
+	}
+	x.size += r.add(e, micros)
+}
+
+// add stores an extent and returns the bytes that took.
+func (r *run) add(e uint64, micros int64) (grown int64) {
+	r.count++
+	r.records += uint64(extentRecords(e))
+	r.bytes += extentLen(e)
+	r.lastMicros = micros
+	if c := r.last; c != nil {
+		if n := c.n.Load(); int(n) < len(c.extents) {
+			c.extents[n] = e
+			c.n.Store(n + 1)
+			return 0
+		}
+	}
+	size := firstChunk
+	if r.last != nil {
+		size = min(len(r.last.extents)*4, lastChunk)
+	}
+	c := &chunk{extents: make([]uint64, size)}
+	c.extents[0] = e
+	c.n.Store(1)
+	r.last = c
+	var old []*chunk
+	if p := r.chunks.Load(); p != nil {
+		old = *p
+	}
+	// A reader goes by the length it loaded: adding to spare capacity does not touch what it sees.
+	list := append(old, c) //nolint:gocritic // the publisher alone appends
+	r.chunks.Store(&list)
+	return int64(size)*8 + 32 + 8 + 24
+}
+
+// view returns the run's extents as they are now.
+func (r *run) view() extents {
+	if p := r.chunks.Load(); p != nil {
+		return extents{chunks: *p}
+	}
+	return extents{}
+}
+
+// extents is a sequence of packed extents to walk: of an open run, or one loaded from a footer.
+type extents struct {
+	chunks []*chunk
+	c, i   int // where the next one is
+}
+
+// seek goes to the first extent that ends after offset.
+func (x *extents) seek(offset uint64) {
+	// The first chunk that starts after offset; the one before it is the only one that can hold the answer, or end
+	// before it.
+	c := sort.Search(len(x.chunks), func(i int) bool { return extentOffset(x.chunks[i].extents[0]) > offset })
+	x.c, x.i = max(c-1, 0), 0
+	if c == 0 {
+		return
+	}
+	list := x.chunks[x.c].extents[:x.chunks[x.c].n.Load()]
+	x.i = sort.Search(len(list), func(i int) bool { return extentOffset(list[i])+extentLen(list[i]) > offset })
+	x.settle()
+}
+
+// settle moves from the end of a chunk to the start of the next.
+func (x *extents) settle() {
+	for x.c < len(x.chunks) && x.i >= int(x.chunks[x.c].n.Load()) && x.c+1 < len(x.chunks) {
+		x.c, x.i = x.c+1, 0
+	}
+}
+
+// next returns the next extent and goes on.
+func (x *extents) next() (e uint64, ok bool) {
+	e, ok = x.peek()
+	if ok {
+		x.i++
+		x.settle()
+	}
+	return e, ok
+}
+
+// peek returns the next extent.
+func (x *extents) peek() (e uint64, ok bool) {
+	if x.c >= len(x.chunks) || x.i >= int(x.chunks[x.c].n.Load()) {
+		return 0, false
+	}
+	return x.chunks[x.c].extents[x.i], true
+}
+
+// list returns all of them, packed, appended to dst.
+func (x *extents) list(dst []uint64) []uint64 {
+	for _, c := range x.chunks {
+		dst = append(dst, c.extents[:c.n.Load()]...)
+	}
+	return dst
+}
+
+// publishing is the publisher's end of the index.
+type publishing struct {
+	seg *segment // that holds the published watermark
+}
+
+// add enters the committed batch at p into the index and returns its length.
+func (x *publishing) add(l *Lane, p uint64) uint64 {
+	b := batch.Batch(l.ring.at(p, batch.PadHeaderLen))
+	n := uint64(b.Len())
+	if b.Kind() == batch.KindPad {
+		return n
+	}
+	b = batch.Batch(l.ring.at(p, batch.HeaderLen))
+	if p >= x.seg.end() {
+		x.seg = l.segs.at(p)
+		l.preparer.wake()
+	}
+	x.seg.add(p, n, b.Records(), b.Shard(), b.AppendMicros())
+	return n
+}
+
+// add enters a batch at position p.
+func (s *segment) add(p, n uint64, records int, shard uint32, micros int64) {
+	if s.firstMicros.Load() == 0 {
+		s.firstMicros.Store(micros)
+	}
+	s.lastMicros.Store(micros)
+	s.index.Load().add(shard, packExtent(p-s.base, int(n), records), micros)
+}
+
+// rest is a copy of the extents from where x is to those that start below offset.
+func (x *extents) rest(offset uint64) []uint64 {
+	var list []uint64
+	y := *x
+	for e, ok := y.next(); ok && extentOffset(e) < offset; e, ok = y.next() {
+		list = append(list, e)
+	}
+	return list
+}
