@@ -154,6 +154,10 @@ func (l *Lane) makeVisible(p uint64) {
 	stress(stressVisible)
 	l.published.Store(p)
 	l.flusher.wake()
+	if l.publishing.rolled {
+		l.publishing.rolled = false
+		l.preparer.wake()
+	}
 }
 
 // closedError says why there are no more claims.

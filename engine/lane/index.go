@@ -192,7 +192,8 @@ func (x *extents) list(dst []uint64) []uint64 {
 
 // publishing is the publisher's end of the index.
 type publishing struct {
-	seg *segment // that holds the published watermark
+	seg    *segment // that holds the published watermark
+	rolled bool     // the preparer is to be told of a new one, once the watermark is in it
 }
 
 // add enters the committed batch at p into the index and returns its length.
@@ -205,7 +206,7 @@ func (x *publishing) add(l *Lane, p uint64) uint64 {
 	b = batch.Batch(l.ring.at(p, batch.HeaderLen))
 	if p >= x.seg.end() {
 		x.seg = l.segs.at(p)
-		l.preparer.wake()
+		x.rolled = true
 	}
 	x.seg.add(p, n, b.Records(), b.Shard(), b.AppendMicros())
 	return n
