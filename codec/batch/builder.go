@@ -108,7 +108,7 @@ func (b *Builder) AppendExplicit(key, data []byte, hk hashkey.Key) error {
 // and they are the builder's again with the next call of any method except Shrink. Errors are those of Append.
 func (b *Builder) Reserve(key []byte, n int) ([]byte, error) {
 	size := recordPrefix + len(key) + n
-	if size+b.perTable > b.room || b.used+size > len(b.buf) || b.records == b.slots || len(key) > MaxKeyLen || n < 0 {
+	if size+b.perTable > b.room || b.used+size > len(b.buf) || b.records == b.slots || len(key) > MaxKeyLen || uint(n) > MaxLen {
 		if err := b.makeRoom(key, n, size); err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (b *Builder) Reserve(key []byte, n int) ([]byte, error) {
 // ReserveExplicit is Reserve for a record that was routed by hk and not by the hash of its key.
 func (b *Builder) ReserveExplicit(key []byte, n int, hk hashkey.Key) ([]byte, error) {
 	size := recordPrefix + len(key) + explicitLen + n
-	if size+b.perTable > b.room || b.used+size > len(b.buf) || b.records == b.slots || len(key) > MaxKeyLen || n < 0 {
+	if size+b.perTable > b.room || b.used+size > len(b.buf) || b.records == b.slots || len(key) > MaxKeyLen || uint(n) > MaxLen {
 		if err := b.makeRoom(key, n, size); err != nil {
 			return nil, err
 		}

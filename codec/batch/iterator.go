@@ -87,10 +87,26 @@ func (it *Iterator) decompress(body []byte, rawLen int) ([]byte, error) {
 
 // Next goes to the next record and tells whether there is one. False: the end, or a malformed record, see Err.
 func (it *Iterator) Next() bool {
-	if it.next >= it.count {
+	i, start := it.next, it.end
+	if i >= it.count {
 		return false
 	}
-	return it.load(it.next, it.end)
+	end := int(binary.LittleEndian.Uint32(it.ends[i*endLen:]))
+	if end > len(it.records) || start+recordPrefix > end {
+		return it.malformed()
+	}
+	k := int(binary.LittleEndian.Uint16(it.records[start:]))
+	key := start + recordPrefix
+	keyEnd := key + k&^flagExplicit
+	data := keyEnd
+	if k&flagExplicit != 0 {
+		data += explicitLen
+	}
+	if data > end || keyEnd-key > MaxKeyLen {
+		return it.malformed()
+	}
+	it.next, it.key, it.keyEnd, it.data, it.end = i+1, key, keyEnd, data, end
+	return true
 }
 
 // Record goes to record i, so that Next goes on with i+1, and tells whether there is one. False: i is out of range, or
@@ -99,32 +115,11 @@ func (it *Iterator) Record(i int) bool {
 	if uint(i) >= uint(it.count) {
 		return false
 	}
-	start := uint32(0)
+	it.next, it.end = i, 0
 	if i > 0 {
-		start = binary.LittleEndian.Uint32(it.ends[(i-1)*endLen:])
+		it.end = int(binary.LittleEndian.Uint32(it.ends[(i-1)*endLen:]))
 	}
-	return it.load(i, int(start))
-}
-
-// load makes record i, which begins at start, the current one.
-func (it *Iterator) load(i, start int) bool {
-	end := int(binary.LittleEndian.Uint32(it.ends[i*endLen:]))
-	if end > len(it.records) || start+recordPrefix > end {
-		return it.malformed()
-	}
-	k := int(binary.LittleEndian.Uint16(it.records[start:]))
-	it.key = start + recordPrefix
-	it.keyEnd = it.key + k&^flagExplicit
-	it.data = it.keyEnd
-	if k&flagExplicit != 0 {
-		it.data += explicitLen
-	}
-	if it.data > end || it.keyEnd-it.key > MaxKeyLen {
-		return it.malformed()
-	}
-	it.end = end
-	it.next = i + 1
-	return true
+	return it.Next()
 }
 
 // malformed ends the walk.
