@@ -51,6 +51,8 @@ func kinesis() *service {
 			// 1 MiB unless a stream allows more; the API package widens it for those.
 			limit("PutRecordInput", "Data", -1, 1<<20),
 			limit("PutRecordsRequestEntry", "Data", -1, 1<<20),
+			// A tag without a value is listed with an empty one.
+			require("Tag", "Value", ""),
 			text("PutRecordsRequestEntryList", "com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310"),
 		},
 	}

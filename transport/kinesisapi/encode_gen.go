@@ -349,9 +349,7 @@ func (out *StreamSummary) value() awshttp.Value {
 func (out *Tag) value() awshttp.Value {
 	v := awshttp.Value{Kind: awshttp.Map}
 	v.Put("Key", awshttp.StringValue(out.Key))
-	if out.Value != "" {
-		v.Put("Value", awshttp.StringValue(out.Value))
-	}
+	v.Put("Value", awshttp.StringValue(out.Value))
 	return v
 }
 

@@ -52,8 +52,8 @@ func asAWS(err error) error {
 	if t := errorType(e.Code); t != "" {
 		return &awshttp.Error{Type: t, Message: e.Message}
 	}
-	if e.Code == engine.CodeInternal && e.Message == "" {
-		return awshttp.InternalFailure() // the API itself answers so, e.g. for some sequence numbers of version 0
+	if e.Code == engine.CodeInternal && e.Cause == nil {
+		return awshttp.InternalFailure() // no fault of ours: the API answers so to sequence numbers of version 0
 	}
 	return err
 }

@@ -9,24 +9,20 @@ import (
 
 // GetShardIterator makes a token for one of the five starting points. Gap: DryRun is ignored.
 func (a *API) GetShardIterator(c *awshttp.Call, in *GetShardIteratorInput) (*GetShardIteratorOutput, error) {
-	n, err := streamName(c, in.StreamName, in.StreamARN)
+	n, ids, err := shardNames(c, in.StreamName, in.StreamARN, in.ShardId)
 	if err != nil {
 		return nil, err
 	}
-	// The shard's name is looked at before the stream's, and a missing stream is told as a missing shard.
-	index, err := shardIndex(in.ShardId, n)
-	if err != nil {
-		return nil, err
-	}
+	// A missing stream is told as a missing shard.
 	s, err := a.engine.Stream(n)
 	var e *engine.Error
 	if errors.As(err, &e) && e.Code == engine.CodeNotFound || err == nil && s.Info().Status == creating {
-		return nil, shardMissing(index, n)
+		return nil, shardMissing(ids[0], n)
 	}
 	if err != nil {
 		return nil, err
 	}
-	token, err := s.Iterator(shardID(uint32(index)), engine.IteratorType(in.ShardIteratorType), in.StartingSequenceNumber, in.Timestamp)
+	token, err := s.Iterator(ids[0], engine.IteratorType(in.ShardIteratorType), in.StartingSequenceNumber, in.Timestamp)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package kinesisapi
 
 import (
+	"math/big"
 	"time"
 
 	"github.com/shardmill/shardmill/codec/sequence"
@@ -56,11 +57,25 @@ func checkOrdering(number string, n engine.Name) error {
 		return nil
 	}
 	seq, err := sequence.Parse(number)
-	if err != nil || seq.Seconds > time.Now().Unix() {
+	if err != nil {
+		seq, err = sequence.Parse(withoutSign(number))
+	}
+	if now := time.Now().Unix(); err != nil || seq.Seconds > now || seq.ShardCreated > now {
 		return invalidArgument("ExclusiveMinimumSequenceNumber " + number + " used in PutRecord on stream " + n.Stream +
 			" under account " + n.Account + " is invalid.")
 	}
 	return nil
+}
+
+// withoutSign clears the highest bit of the shard index in a sequence number. The API reads the index as a signed number
+// and does not mind a negative one here.
+func withoutSign(number string) string {
+	const signBit = 4 + 31 // above the version's digit
+	n, ok := new(big.Int).SetString(number, 10)
+	if !ok || len(number) != sequence.Digits {
+		return number
+	}
+	return n.SetBit(n, signBit, 0).String()
 }
 
 // putRecordDirect is PutRecord for the requests that clients usually send.

@@ -1,7 +1,6 @@
 package kinesisapi
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -47,8 +46,24 @@ func shardIndex(id string, n engine.Name) (int64, error) {
 	return 0, notFound("Could not find shard " + id + " in stream " + n.Stream + " under account " + n.Account + ".")
 }
 
-func shardMissing(index int64, n engine.Name) error {
-	return notFound(fmt.Sprintf("Shard %s%012d in stream %s under account %s does not exist", shardPrefix, index, n.Stream, n.Account))
+// shardNames resolves a stream's name and shard ids given with it. The API looks at shard ids before it looks for the
+// stream.
+func shardNames(c *awshttp.Call, name, arn string, ids ...string) (n engine.Name, full []string, err error) {
+	if n, err = streamName(c, name, arn); err != nil {
+		return n, nil, err
+	}
+	for _, id := range ids {
+		index, err := shardIndex(id, n)
+		if err != nil {
+			return n, nil, err
+		}
+		full = append(full, shardID(uint32(index)))
+	}
+	return n, full, nil
+}
+
+func shardMissing(id string, n engine.Name) error {
+	return notFound("Shard " + id + " in stream " + n.Stream + " under account " + n.Account + " does not exist")
 }
 
 // shardOf is a shard as the API shows it.
