@@ -27,7 +27,7 @@ const (
 // openFolder makes dir where absent, takes its lock, and makes sure that it is a data folder of this format. The caller
 // must call unlock when it is done with the folder.
 func openFolder(fsys vfs.FS, dir string) (unlock func() error, err error) {
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := vfs.MkdirSync(fsys, dir); err != nil {
 		return nil, &FolderError{dir, "cannot be made", "choose a folder that this user may write", err}
 	}
 	unlock, err = fsys.Lock(filepath.Join(dir, lockFile))
@@ -103,9 +103,6 @@ func makeFormat(fsys vfs.FS, dir string) error {
 	}
 	if err == nil {
 		err = fsys.SyncDir(dir)
-	}
-	if err == nil {
-		err = fsys.SyncDir(filepath.Dir(dir))
 	}
 	if err != nil {
 		return &FolderError{dir, "cannot be written", "free some space or choose another folder", err}

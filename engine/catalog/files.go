@@ -68,10 +68,7 @@ type listing struct {
 }
 
 func (c *Catalog) list() (l listing, err error) {
-	if err := c.o.FS.MkdirAll(c.o.Dir); err != nil {
-		return l, err
-	}
-	if err := c.o.FS.SyncDir(filepath.Dir(c.o.Dir)); err != nil {
+	if err := vfs.MkdirSync(c.o.FS, c.o.Dir); err != nil {
 		return l, err
 	}
 	names, err := c.o.FS.List(c.o.Dir)
@@ -264,14 +261,12 @@ func (st *state) replay(b []byte, name string, salt uint64) (end int64, err erro
 func findEntry(b []byte, off int64, salt uint64) int64 {
 	budget := int64(maxSearch)
 	for off += entryAlign - off%entryAlign; off+entryHeader < int64(len(b)) && budget > 0; off += entryAlign {
-		payload, _, cause := entryAt(b, off, salt)
-		if cause == "" {
+		switch _, _, cause := entryAt(b, off, salt); cause {
+		case "":
 			return off
-		}
-		if cause == "entry checksum" {
+		case badSum:
 			budget -= int64(len(b)) - off
 		}
-		_ = payload
 	}
 	return 0
 }

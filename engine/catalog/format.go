@@ -171,6 +171,9 @@ func entrySum(salt uint64, off int64, payload []byte) uint64 {
 	return d.Sum64()
 }
 
+// badSum is the cause that costs the search for a later entry a checksum.
+const badSum = "entry checksum"
+
 // entryAt returns the payload of the entry at file[off:] and where the next one starts. It does not look inside.
 func entryAt(file []byte, off int64, salt uint64) (payload []byte, next int64, cause string) {
 	rest := file[off:]
@@ -178,20 +181,20 @@ func entryAt(file []byte, off int64, salt uint64) (payload []byte, next int64, c
 		return nil, 0, "shorter than an entry"
 	}
 	n := int64(binary.LittleEndian.Uint32(rest[4:]))
+	whole := (entryHeader + n + entryAlign - 1) / entryAlign * entryAlign
 	switch {
 	case binary.LittleEndian.Uint32(rest) != uint32(salt):
 		return nil, 0, "no entry"
 	case n < 1 || n > maxPayload:
 		return nil, 0, fmt.Sprintf("entry length %d", n)
-	case n > int64(len(rest))-entryHeader:
+	case whole > int64(len(rest)):
 		return nil, 0, "entry ends behind the file"
 	}
 	payload = rest[entryHeader : entryHeader+n]
 	if binary.LittleEndian.Uint64(rest[8:]) != entrySum(salt, off, payload) {
-		return nil, 0, "entry checksum"
+		return nil, 0, badSum
 	}
-	next = off + (entryHeader+n+entryAlign-1)/entryAlign*entryAlign
-	return payload, min(next, int64(len(file))), ""
+	return payload, off + whole, ""
 }
 
 // appendChange appends a change whose body the function appends.
