@@ -63,27 +63,29 @@ func (t *tree) undocumented(d *ast.GenDecl) (found []violation) {
 	if d.Doc != nil || d.Tok == token.IMPORT {
 		return nil
 	}
-	object := func(n ast.Node, names []*ast.Ident, comments ...*ast.CommentGroup) {
-		for _, c := range comments {
-			if c != nil {
-				return
-			}
-		}
+	object := func(n ast.Node, names ...*ast.Ident) {
 		for _, name := range names {
 			if name.IsExported() {
 				found = append(found, t.at(n, "%s has no comment", name.Name))
 			}
 		}
 	}
+	last := 0 // the line below which a value shares the comment of what is before it
 	for _, spec := range d.Specs {
 		switch spec := spec.(type) {
 		case *ast.TypeSpec:
-			object(spec, []*ast.Ident{spec.Name}, spec.Doc, spec.Comment)
+			if spec.Doc == nil && spec.Comment == nil {
+				object(spec, spec.Name)
+			}
 		case *ast.ValueSpec:
 			if d.Tok == token.CONST && spec.Type != nil {
 				return found // an enumeration: its type says what it is
 			}
-			object(spec, spec.Names, spec.Doc, spec.Comment)
+			if spec.Doc != nil || spec.Comment != nil || t.line(spec.Pos()) == last+1 {
+				last = t.line(spec.End())
+				continue
+			}
+			object(spec, spec.Names...)
 		}
 	}
 	return found
@@ -101,5 +103,6 @@ func plantedDocs() []map[string]string {
 		f("// T is.\ntype T[X any] struct{}\n\nfunc (t *T[X]) Do() {\n}"),
 		f("var X = 1"),
 		f("const X = 1"),
+		f("const (\n\t// X is.\n\tX = 1\n\n\tY = 2\n)"),
 	}
 }
