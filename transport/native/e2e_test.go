@@ -3,6 +3,7 @@ package native_test
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"sync"
 	"testing"
 	"time"
@@ -191,4 +192,12 @@ func TestProduceFetch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// middle is the decimal hash key that splits a range in two.
+func middle(r hashkey.Range) string {
+	first := new(big.Int).Add(new(big.Int).Lsh(new(big.Int).SetUint64(r.First.Hi), 64), new(big.Int).SetUint64(r.First.Lo))
+	last := new(big.Int).Add(new(big.Int).Lsh(new(big.Int).SetUint64(r.Last.Hi), 64), new(big.Int).SetUint64(r.Last.Lo))
+	sum := new(big.Int).Add(first, last)
+	return sum.Add(sum.Rsh(sum, 1), big.NewInt(1)).String()
 }
