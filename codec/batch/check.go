@@ -13,11 +13,11 @@ func PaddedLen(bodyLen, records int) int {
 }
 
 // Check takes in a batch as a producer built it. p starts with the batch and may go on; the batch alone comes back, a
-// view of p. max is the longest batch the caller takes, in bytes; a longer one is ErrTooLarge before any of its body is
+// view of p. limit is the longest batch the caller takes, in bytes; a longer one is ErrTooLarge before any of its body is
 // waited for or looked at. ErrShort: p ends too early, all that is there is fine. Every header field is verified, and
 // the sum of the body, the padding, and that the records end where the body does. The records in between are the
 // Iterator's to verify. Safe for concurrent use; does not allocate.
-func Check(p []byte, max int) (Batch, error) {
+func Check(p []byte, limit int) (Batch, error) {
 	if len(p) < HeaderLen {
 		return nil, ErrShort
 	}
@@ -30,7 +30,7 @@ func Check(p []byte, max int) (Batch, error) {
 	}
 	n := b.Len()
 	switch {
-	case n > max:
+	case n > limit:
 		return nil, ErrTooLarge
 	case n > len(p):
 		return nil, ErrShort

@@ -121,15 +121,15 @@ func reseal(b Batch) {
 	le.PutUint64(b[offHeaderSum:], headerSum(b, b.Position()))
 }
 
-// TestDamage flips a bit in each field and names the error that must come of it: from Check for a producer's batch, from
-// CheckStored and CheckDelivered for the stored one, and from CheckDelivered where the sums are made to fit again.
-func TestDamage(t *testing.T) {
-	all := goldens(t)
-	rows := []struct {
-		field                               string
-		at                                  int
-		client, stored, delivered, resealed error
-	}{
+// damage is where a bit is flipped and what each check must say.
+type damage struct {
+	field                               string
+	at                                  int
+	client, stored, delivered, resealed error
+}
+
+func damages(raw Batch) []damage {
+	return []damage{
 		{"commit", 3, ErrServerField, ErrNotCommitted, ErrBadHeaderSum, nil},
 		{"len", 8, ErrBadLength, ErrBadHeaderSum, ErrBadHeaderSum, ErrBadLength},
 		{"len, high", 11, ErrBadLength, ErrBadHeaderSum, ErrBadHeaderSum, ErrBadLength},
@@ -152,9 +152,16 @@ func TestDamage(t *testing.T) {
 		{"durableHint", 80, ErrServerField, ErrBadHeaderSum, ErrBadHeaderSum, nil},
 		{"headerSum", 88, ErrServerField, ErrBadHeaderSum, ErrBadHeaderSum, nil},
 		{"body", 96, ErrBadSum, ErrBadSum, ErrBadSum, nil},
-		{"body, end", HeaderLen + all["raw"].BodyLen() - 1, ErrBadSum, ErrBadSum, ErrBadSum, nil},
-		{"padding", len(all["raw"]) - 1, ErrBadPadding, nil, nil, nil},
+		{"body, end", HeaderLen + raw.BodyLen() - 1, ErrBadSum, ErrBadSum, ErrBadSum, nil},
+		{"padding", len(raw) - 1, ErrBadPadding, nil, nil, nil},
 	}
+}
+
+// TestDamage flips a bit in each field and names the error that must come of it: from Check for a producer's batch, from
+// CheckStored and CheckDelivered for the stored one, and from CheckDelivered where the sums are made to fit again.
+func TestDamage(t *testing.T) {
+	all := goldens(t)
+	rows := damages(all["raw"])
 	if HeaderLen+all["raw"].BodyLen() == len(all["raw"]) {
 		t.Fatal("the sample has no padding")
 	}
@@ -188,7 +195,11 @@ func TestDamage(t *testing.T) {
 		_, err = CheckDelivered(b)
 		f("CheckDelivered with fitting sums", r.resealed, err)
 	}
-	pad := all["pad"]
+}
+
+// TestPadDamage flips a bit in each byte of a pad.
+func TestPadDamage(t *testing.T) {
+	pad := goldens(t)["pad"]
 	for at := range pad {
 		b := bytes.Clone(pad)
 		b[at] ^= 0x40

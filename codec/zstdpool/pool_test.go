@@ -33,7 +33,7 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var src []byte
 		if rapid.Bool().Draw(t, "compressible") {
-			src = block(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 300<<10).Draw(t, "size"))
+			src = block(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 40<<10).Draw(t, "size"))
 		} else {
 			src = rapid.SliceOf(rapid.Byte()).Draw(t, "src")
 		}
@@ -53,6 +53,19 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A block longer than the window and than what zstd itself calls a block, as large batches are.
+func TestLargeBlock(t *testing.T) {
+	p := New()
+	src := block(9, 3<<20)
+	packed := p.AppendEncode(nil, src)
+	if len(packed) > len(src)/2 {
+		t.Errorf("%d bytes became %d", len(src), len(packed))
+	}
+	if out, err := p.AppendDecode(nil, packed, len(src)); err != nil || !bytes.Equal(out, src) {
+		t.Fatalf("%d bytes, %v", len(out), err)
+	}
 }
 
 // forge is a single-segment frame that declares size bytes and is made of count blocks that each repeat one byte 128 KiB
@@ -89,7 +102,7 @@ func TestBombs(t *testing.T) {
 		if !errors.Is(err, want) || string(out) != "prefix" {
 			t.Errorf("%s: %d bytes, %v, want %v", name, len(out), err, want)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > 2<<20 {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
 			t.Errorf("%s: allocated %d bytes", name, n)
 		}
 	}
@@ -111,8 +124,9 @@ func TestBombs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	part := block(2, 64<<10)
 	for range 64 { // more than the writer buffers, so that it cannot know the size
-		if _, err := w.Write(block(2, 64<<10)); err != nil {
+		if _, err := w.Write(part); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,11 +139,12 @@ func TestBombs(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	p := New()
 	var wg sync.WaitGroup
+	const rounds = 20
 	done := make([]int, 8)
 	for g := range done {
 		wg.Go(func() {
 			var packed, out []byte
-			for i := range 50 {
+			for i := range rounds {
 				src := block(uint64(g*1000+i), 20_000+g)
 				packed = p.AppendEncode(packed[:0], src)
 				var err error
@@ -143,13 +158,16 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	for g, n := range done {
-		if n != 50 {
+		if n != rounds {
 			t.Errorf("goroutine %d did %d blocks", g, n)
 		}
 	}
 }
 
 func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("zstd allocates under the race detector")
+	}
 	p := New()
 	src := block(3, 64<<10)
 	packed := p.AppendEncode(nil, src)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zstdpool
+
+const raceEnabled = false
