@@ -68,18 +68,18 @@ func (r *Registry) NewRequests() *Requests {
 // Operation is one operation's metrics, looked up once. Observe may be called concurrently.
 type Operation struct {
 	ok       prometheus.Counter
-	duration prometheus.Observer
+	duration func() prometheus.Observer // made with the first request: 20 zeros per unused operation help nobody
 	failed   func(code string) prometheus.Counter
 }
 
 // OK is the code of requests that succeeded.
 const OK = "OK"
 
-// Operation prepares the metrics of an operation, which then show up as zero before its first request.
+// Operation prepares the metrics of an operation, whose counter then shows up as zero before its first request.
 func (q *Requests) Operation(service, operation, protocol string) *Operation {
 	return &Operation{
 		ok:       q.total.WithLabelValues(service, operation, OK, protocol),
-		duration: q.duration.WithLabelValues(service, operation),
+		duration: sync.OnceValue(func() prometheus.Observer { return q.duration.WithLabelValues(service, operation) }),
 		failed: func(code string) prometheus.Counter {
 			return q.total.WithLabelValues(service, operation, code, protocol)
 		},
@@ -93,7 +93,7 @@ func (o *Operation) Observe(code string, took time.Duration) {
 	} else {
 		o.failed(code).Inc()
 	}
-	o.duration.Observe(took.Seconds())
+	o.duration().Observe(took.Seconds())
 }
 
 // Log is the state of a lane at one moment.
