@@ -23,7 +23,8 @@ const (
 )
 
 // Pool shares encoders and decoders among its callers. All methods may be called concurrently: as many calls of a kind
-// run at once as GOMAXPROCS was when New ran, the others wait for a turn. A Pool starts no goroutine and needs no closing.
+// run at once as GOMAXPROCS was when New ran, the others wait for a turn. A Pool comes from New, starts no goroutine and
+// needs no closing.
 type Pool struct {
 	encoders shelf[*zstd.Encoder]
 	decoders shelf[*zstd.Decoder]
@@ -47,6 +48,9 @@ type shelf[T any] struct {
 
 // take waits for a turn and returns an idle coder, or a new one of build.
 func (s *shelf[T]) take(build func() T) T {
+	if s.turns == nil {
+		panic("BUG: a zstdpool.Pool that New did not make")
+	}
 	s.turns <- struct{}{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
