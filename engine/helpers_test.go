@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"testing"
 
+	"github.com/shardmill/shardmill/codec/batch"
 	"github.com/shardmill/shardmill/internal/vfs"
 )
 
@@ -145,4 +147,30 @@ func numbered(n int) []Record {
 		recs[i] = rec(fmt.Sprintf("key-%d", i%17), fmt.Sprintf("data %d", i))
 	}
 	return recs
+}
+
+// buildBatch is a batch as a native producer builds it.
+func buildBatch(t testing.TB, shard uint32, codec batch.Codec, recs []Record) batch.Batch {
+	t.Helper()
+	var b batch.Builder
+	b.Reset(shard, batch.BuildOptions{Codec: codec, MaxLen: batch.MaxLen})
+	for _, r := range recs {
+		if err := b.Append(r.Key, r.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+// hexNumber is a hexadecimal number in decimal.
+func hexNumber(s string) string {
+	n, ok := new(big.Int).SetString(s, 16)
+	if !ok {
+		panic("BUG: " + s)
+	}
+	return n.String()
 }

@@ -130,8 +130,8 @@ func (s *sealer) open(token string) (iterator, bool) {
 		if len(p) == 0 || len(p) < 1+int(p[0]) {
 			return iterator{}, false
 		}
-		*part = string(p[1 : 1+p[0]])
-		p = p[1+p[0]:]
+		end := 1 + int(p[0])
+		*part, p = string(p[1:end]), p[end:]
 	}
 	return it, it.shard <= math.MaxInt32
 }
