@@ -1,7 +1,6 @@
 package kinesisapi
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,13 +17,13 @@ type API struct {
 	engine *engine.Engine
 	shapes map[string]*awshttp.Shape
 	tokens tokenSealer
-	strict *base64.Encoding
+	base64 *base64Tables
 	puts   sync.Pool // of *putBuffer
 }
 
 // New makes the API of an engine. The engine stays the caller's and must outlive it.
 func New(e *engine.Engine) (*API, error) {
-	a := &API{engine: e, shapes: inputShapes(), strict: base64.StdEncoding.Strict()}
+	a := &API{engine: e, shapes: inputShapes(), base64: newBase64Tables()}
 	if err := a.tokens.init(); err != nil {
 		return nil, fmt.Errorf("key of page tokens: %w", err)
 	}

@@ -20,7 +20,7 @@ func (a *API) getRecords(c *awshttp.Call) error {
 	}
 	defer p.Release()
 	if c.JSON() {
-		c.Out.B = appendPage(c.Out.B, p)
+		c.Out.B = a.appendPage(c.Out.B, p)
 		return nil
 	}
 	out := pageOutput(p)

@@ -66,6 +66,23 @@ func (s *scanner) text() (inside []byte, escaped, ok bool) {
 	}
 }
 
+// shortText is text for values of some tens of bytes: one look at each byte of plain text, all else goes to text.
+func (s *scanner) shortText() (inside []byte, escaped, ok bool) {
+	if s.at < len(s.in) && s.in[s.at] == '"' {
+		rest := s.in[s.at+1:]
+		for i, c := range rest[:min(len(rest), 64)] {
+			if c == '"' {
+				s.at += i + 2
+				return rest[:i], false, true
+			}
+			if c == '\\' {
+				break
+			}
+		}
+	}
+	return s.text()
+}
+
 // backslashed tells whether text ends in a backslash that escapes what follows.
 func backslashed(text []byte) bool {
 	n := 0
@@ -79,6 +96,21 @@ func backslashed(text []byte) bool {
 func (s *scanner) field() (name []byte, ok bool) {
 	name, escaped, ok := s.text()
 	return name, ok && !escaped && s.take(':')
+}
+
+// recordName is field for the members of a record, the usual ones at once.
+func (s *scanner) recordName() (name []byte, ok bool) {
+	const data, key = `"Data":`, `"PartitionKey":`
+	rest := s.in[s.at:]
+	if len(rest) > len(data) && string(rest[:len(data)]) == data {
+		s.at += len(data)
+		return rest[1 : len(data)-2], true
+	}
+	if len(rest) > len(key) && string(rest[:len(key)]) == key {
+		s.at += len(key)
+		return rest[1 : len(key)-2], true
+	}
+	return s.field()
 }
 
 // more tells whether an object or list goes on after an element.
@@ -158,7 +190,7 @@ func (a *API) scanRecords(s *scanner, b *putBuffer) bool {
 		}
 		var r recordScan
 		for inner := true; inner; {
-			name, ok := s.field()
+			name, ok := s.recordName()
 			if !ok {
 				return false
 			}
@@ -245,20 +277,9 @@ type recordScan struct {
 func (a *API) recordField(s *scanner, b *putBuffer, name []byte, r *recordScan) (known, ok bool) {
 	switch string(name) {
 	case "Data":
-		v, escaped, ok := s.text()
-		if !ok || r.hasData {
-			return true, false
-		}
-		if escaped {
-			if v, ok = awshttp.AppendUnquoted(nil, v); !ok {
-				return true, false
-			}
-		}
-		r.hasData = true
-		r.data, ok = a.decode(b, v)
-		return true, ok
+		return true, !r.hasData && a.data(s, b, r)
 	case "PartitionKey":
-		v, escaped, ok := s.text()
+		v, escaped, ok := s.shortText()
 		if !ok || r.hasKey {
 			return true, false
 		}
@@ -280,6 +301,31 @@ func (a *API) recordField(s *scanner, b *putBuffer, name []byte, r *recordScan) 
 		return true, decimalText(v)
 	}
 	return false, false
+}
+
+// data reads the value of Data. Escapes are no letters of base64, so looking for them can wait until decoding fails.
+func (a *API) data(s *scanner, b *putBuffer, r *recordScan) (ok bool) {
+	if !s.take('"') {
+		return false
+	}
+	n := bytes.IndexByte(s.in[s.at:], '"')
+	if n < 0 {
+		return false
+	}
+	r.hasData = true
+	if r.data, ok = a.decode(b, s.in[s.at:s.at+n]); ok {
+		s.at += n + 1
+		return true
+	}
+	s.at--
+	v, escaped, ok := s.text()
+	if !ok || !escaped {
+		return false
+	}
+	if v, ok = awshttp.AppendUnquoted(nil, v); ok {
+		r.data, ok = a.decode(b, v)
+	}
+	return ok
 }
 
 // plainText tells whether text is valid UTF-8 without control characters.
@@ -322,26 +368,15 @@ func decimalText(v []byte) bool {
 	return true
 }
 
-// decode reads base64 into the arena. It declines at whatever is not exactly what an encoder writes.
+// decode reads base64 into the arena.
 func (a *API) decode(b *putBuffer, v []byte) ([]byte, bool) {
-	if len(v)%4 != 0 {
-		return nil, false
-	}
-	want := len(v) / 4 * 3
-	for i := len(v) - 1; i >= 0 && i >= len(v)-2 && v[i] == '='; i-- {
-		want--
-	}
-	if want > smallestRecord {
-		return nil, false
-	}
 	start := len(b.arena)
-	dst := b.arena[start : start+len(v)/4*3]
-	// The standard decoder skips line ends, which JSON forbids inside strings: then it decodes less than expected.
-	if n, err := a.strict.Decode(dst, v); err != nil || n != want {
+	n, ok := a.base64.decode(b.arena[start:start+len(v)/4*3], v)
+	if !ok || n > smallestRecord {
 		return nil, false
 	}
-	b.arena = b.arena[:start+want]
-	return dst[:want:want], true
+	b.arena = b.arena[:start+n]
+	return b.arena[start : start+n : start+n], true
 }
 
 // reserve makes the arena large enough for a body, so that decoded data never moves.

@@ -54,7 +54,7 @@ func appendPuts(dst []byte, out []engine.Appended) []byte {
 }
 
 // appendPage writes the reply of GetRecords.
-func appendPage(dst []byte, p *engine.Page) []byte {
+func (a *API) appendPage(dst []byte, p *engine.Page) []byte {
 	size := 1024
 	for i := range p.Records {
 		size += recordText + len(p.Records[i].Key) + base64.StdEncoding.EncodedLen(len(p.Records[i].Data))
@@ -71,7 +71,7 @@ func appendPage(dst []byte, p *engine.Page) []byte {
 		dst = append(dst, `","ApproximateArrivalTimestamp":`...)
 		dst = awshttp.AppendSeconds(dst, r.Arrival.UnixMilli())
 		dst = append(dst, `,"Data":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, r.Data)
+		dst = a.base64.appendEncoded(slices.Grow(dst, base64.StdEncoding.EncodedLen(len(r.Data))), r.Data)
 		dst = append(dst, `","PartitionKey":`...)
 		dst = awshttp.AppendQuoted(dst, r.Key)
 		dst = append(dst, '}')
