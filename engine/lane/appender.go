@@ -1,12 +1,20 @@
 package lane
 
 import (
+	"encoding/binary"
+
 	"github.com/shardmill/shardmill/codec/batch"
 )
 
 // tailClosed in Lane.tail ends claiming: whoever sees it, or loses its compare-and-swap to it, appends nothing. Positions
-// are multiples of 32, so the bit is free.
+// are multiples of 32, so their low bits are free for this and for the two below.
 const tailClosed = 1
+
+// Lane.head is the published watermark and, in its low bits, the publisher's role.
+const (
+	headBusy = 1 // somebody has the role
+	headMore = 2 // and is to look again before giving it up
+)
 
 // publishBurst is after how many batches a publisher with more to do moves the watermark: readers and the flusher get
 // to work while it goes on.
@@ -25,20 +33,22 @@ var (
 // lockFreeAppender appends without waiting for another append: claim, copy, commit, publish.
 //
 //	claim    move Lane.tail over the batch's range by compare-and-swap, after checking it against Lane.limit
-//	copy     fill the range, all but the first word, and seal the header
-//	commit   store the first word, position XOR key, atomically
-//	publish  become the publisher, or leave the batch to whoever is: index what is committed and move Lane.published
+//	copy     fill the range, all but the commit words
+//	commit   take the publisher's role and store the commit word, position XOR key; or, where somebody has the role,
+//	         store it atomically and ask them to look again
+//	publish  with the role: index what is committed, move the watermark in Lane.head over it, give the role up
 //
-// Writers: any number of appenders write Lane.tail (claim), their own claimed range of the ring, and Lane.claims. The
-// publisher, one at a time, writes the index and Lane.published. space.raise writes Lane.cut and Lane.limit.
+// Writers: any number of appenders write Lane.tail (claim), their own claimed range of the ring, and the low bits of
+// Lane.head. The publisher, one at a time, writes the index and the watermark. space.raise writes Lane.cut and Lane.limit.
 //
-// Readers: the publisher reads commit words and headers; the flusher and readers read the ring below Lane.published.
+// Readers: the publisher reads commit words and headers; the flusher and readers read the ring below the watermark.
 //
-// The publishing atomics are the commit word (appender to publisher) and Lane.published (publisher to everybody). Both
-// are sequentially consistent, so: payload stores, commit store, publisher's load of the commit, publisher's store of
-// published, reader's load of published, reader's loads of the payload happen in this order. A reader sees whole batches.
+// The publishing atomics are the commit word (appender to publisher) and Lane.head (publisher to everybody). Both are
+// sequentially consistent, so: payload stores, commit store, publisher's load of the commit, publisher's store of head,
+// reader's load of head, reader's loads of the payload happen in this order. A reader sees whole batches. A commit word
+// stored with the role need not be atomic: only who has the role looks at it, and the role passes through head.
 //
-// Ownership of a range of the ring passes by claim to the appender, by commit to the publisher, by published to the
+// Ownership of a range of the ring passes by claim to the appender, by commit to the publisher, by the watermark to the
 // flusher and the readers, and by limit, which follows the flusher's written and the readers' pins, to the next claim.
 //
 //  1. Ranges are disjoint. Each successful compare-and-swap moves tail past its own range, and tail only grows.
@@ -51,25 +61,23 @@ var (
 //     lap's commit words are of other positions, memory never written is zero and key is above every position, and
 //     payload bytes cannot contain a word made with a random 64-bit key that never leaves the server.
 //
-//  4. The publisher's word at p is never a torn one. All positions below p are published, so a claim on p starts at p, and
-//     its first 8 bytes are only ever stored atomically. And p <= tail <= limit, so the bytes at p are not needed by
-//     anyone of an earlier lap.
+//  4. The publisher's word at p is never a torn one. It reads with the role, so everything below p is published and
+//     nothing above: a claim on p starts at p, and its first 8 bytes are stored by nobody else without the role other
+//     than atomically. And p <= tail <= limit, so the bytes at p are not needed by anyone of an earlier lap.
 //
-//  5. No batch stays unpublished. An appender adds 1 to claims after its commit. Only the one that moves it from 0
-//     becomes the publisher; it goes on until it takes away as many as there are, and the subtraction that ends at 0 is
-//     later in the order of claims than every addition it took away. So for each addition either its author publishes,
-//     or the publisher looks again after it, thus after the commit:
+//  5. No batch stays unpublished. Who has the role gives it up by compare-and-swap from a head without headMore. Who
+//     commits without the role then finds, or sets, headMore in a busy head, or finds it not busy and takes the role:
 //
 //     appender A                    publisher B
 //     .                             word(p) != p^key: nothing at p
 //     word(p) = p^key               .
-//     claims 1 -> 2: B is at it     .
-//     .                             claims 2-1 = 1, not 0: look again, find p
+//     head busy -> busy|more        .
+//     .                             busy -> free fails: look again, find p
 //
-//     With a plain flag B would have to look after clearing it, without the role, at memory that may by then have been
-//     claimed by the next lap. The count needs no such look.
+//     Where A finds headMore already set, B has yet to clear it, and looks after clearing it, thus after A's commit. With
+//     a plain flag for the role B would have to look after giving it up, at memory that the next lap may have claimed.
 //
-//  6. The index has one writer at a time: the role passes through claims, and each holder sees the index as the one before
+//  6. The index has one writer at a time: the role passes through head, and each holder sees the index as the one before
 //     left it.
 //
 //  7. Position order is index order, visibility order, and time order. Time: the clock is read after tail is loaded and
@@ -83,87 +91,132 @@ type lockFreeAppender struct {
 
 func (a *lockFreeAppender) append(shard uint32, b batch.Batch) (Ticket, error) {
 	l := a.lane
+	var c claim
+	c.Kind, c.Key, c.Len, c.Shard, c.records = batch.KindData, l.key, uint32(len(b)), shard, b.Records()
 	n := uint64(len(b))
-	var t, s uint64
-	var micros int64
 	for {
-		t = l.tail.Load()
-		if t&tailClosed != 0 {
+		c.start = l.tail.Load()
+		if c.start&tailClosed != 0 {
 			return Ticket{}, l.closedError()
 		}
-		s = l.ring.place(t, n)
-		if s+n > l.limit.Load() {
-			if !l.space.raise(l, s+n) {
+		c.Position = l.ring.place(c.start, n)
+		if c.Position+n > l.limit.Load() {
+			if !l.space.raise(l, c.Position+n) {
 				return Ticket{}, ErrBusy
 			}
 			continue // another claim may have been faster
 		}
-		micros = l.clock.now()
+		c.Micros = l.clock.now()
 		stress(stressClaim)
-		if l.tail.CompareAndSwap(t, s+n) {
+		if l.tail.CompareAndSwap(c.start, c.Position+n) {
 			break
 		}
 	}
 	stress(stressCopy)
-	l.fill(t, s, shard, micros, b)
-	stress(stressAnnounce)
-	if l.claims.Add(1) == 1 { // the publisher's role, until nobody has come in the meantime
-		for took := int64(1); took != 0; took = l.claims.Add(-took) {
-			l.publish()
-			stress(stressHandOver)
+	l.fill(&c, b)
+	a.publish(&c)
+	return Ticket{Position: c.Position, End: c.Position + n, Micros: c.Micros}, nil
+}
+
+// publish commits c and sees to it that it is, or will be, published.
+func (a *lockFreeAppender) publish(c *claim) {
+	l := a.lane
+	committed := false
+	p := l.head.Load()
+	for p&headBusy != 0 || !l.head.CompareAndSwap(p, p|headBusy) {
+		if p&headBusy != 0 && !committed {
+			stress(stressCommit)
+			if c.Position > c.start {
+				l.ring.word(c.start).Store(batch.CommitWord(c.start, l.key))
+			}
+			l.ring.word(c.Position).Store(batch.CommitWord(c.Position, l.key))
+			committed = true
+		} else if p&headMore != 0 || p&headBusy != 0 && l.head.CompareAndSwap(p, p|headMore) {
+			return
 		}
+		stress(stressAnnounce)
+		p = l.head.Load()
 	}
-	return Ticket{Position: s, End: s + n, Micros: micros}, nil
-}
-
-// fill writes the claimed range [t, s+len(b)): a pad up to s if the batch had to skip there, and the batch.
-func (l *Lane) fill(t, s uint64, shard uint32, micros int64, b batch.Batch) {
-	if s > t {
-		batch.PutPad(l.ring.at(t, s-t), t)
-		stress(stressCommit)
-		l.ring.word(t).Store(batch.CommitWord(t, l.key))
+	if !committed {
+		l.commit(c)
 	}
-	dst := l.ring.at(s, uint64(len(b)))
-	copy(dst[8:], b[8:]) // the first word is the commit's
-	batch.Stamp(dst, batch.Stamped{
-		Position: s, Key: l.key, Len: uint32(len(b)), Kind: batch.KindData, Shard: shard,
-		Micros: micros, DurableHint: l.durable.Load(),
-	})
-	stress(stressCommit)
-	l.ring.word(s).Store(batch.CommitWord(s, l.key))
-}
-
-// publish indexes the committed batches from the watermark on and moves it over them. The caller has the publisher's role.
-func (l *Lane) publish() {
-	p := l.published.Load()
-	start := p
-	for i := 1; l.ring.word(p).Load() == batch.CommitWord(p, l.key); i++ {
+	for {
 		stress(stressPublish)
-		p += l.publishing.add(l, p)
-		if i%publishBurst == 0 {
-			l.makeVisible(p)
+		to, more := l.indexFrom(p, c)
+		rolled := l.publishing.takeRolled()
+		stress(stressVisible)
+		if !more && l.head.CompareAndSwap(p|headBusy, to) {
+			l.madeVisible(rolled)
+			return
 		}
-	}
-	if p != start {
-		l.makeVisible(p)
+		l.head.Store(to | headBusy) // others can have set headMore only: cleared, and looked for now
+		l.madeVisible(rolled)
+		stress(stressHandOver)
+		p = to
 	}
 }
 
-// makeVisible moves the published watermark to p and sees to it that the flusher learns of it.
-func (l *Lane) makeVisible(p uint64) {
-	stress(stressVisible)
-	l.published.Store(p)
+// claim is a range of the ring on its way from claimed to published: a pad from start up to the batch's Position where
+// those differ, then the batch.
+type claim struct {
+	batch.Stamped
+	start   uint64
+	records int
+}
+
+// fill writes the claimed range, all but the commit words.
+func (l *Lane) fill(c *claim, b batch.Batch) {
+	if c.Position > c.start {
+		batch.PutPad(l.ring.at(c.start, c.Position-c.start), c.start)
+	}
+	c.DurableHint = l.durable.Load()
+	dst := l.ring.at(c.Position, uint64(len(b)))
+	batch.StampFrom(dst, b, &c.Stamped)
+	copy(dst[batch.HeaderLen:], b[batch.HeaderLen:])
+}
+
+// commit stores the commit words. The caller has the publisher's role.
+func (l *Lane) commit(c *claim) {
+	if c.Position > c.start {
+		binary.LittleEndian.PutUint64(l.ring.at(c.start, 8), batch.CommitWord(c.start, l.key))
+	}
+	binary.LittleEndian.PutUint64(l.ring.at(c.Position, 8), batch.CommitWord(c.Position, l.key))
+}
+
+// indexFrom indexes the committed batches from p on, no more than publishBurst, and returns where it stopped and whether
+// there may be more. mine, which the caller has at hand, is not read back from the ring. The caller has the role.
+func (l *Lane) indexFrom(p uint64, mine *claim) (to uint64, more bool) {
+	if p == mine.start {
+		p = mine.Position + uint64(mine.Len)
+		l.publishing.add(l, mine.Position, uint64(mine.Len), mine.records, mine.Shard, mine.Micros)
+	}
+	for range publishBurst {
+		if l.ring.word(p).Load() != batch.CommitWord(p, l.key) {
+			return p, false
+		}
+		b := batch.Batch(l.ring.at(p, batch.PadHeaderLen))
+		n := uint64(b.Len())
+		if b.Kind() == batch.KindData {
+			b = batch.Batch(l.ring.at(p, batch.HeaderLen))
+			l.publishing.add(l, p, n, b.Records(), b.Shard(), b.AppendMicros())
+		}
+		p += n
+	}
+	return p, true
+}
+
+// madeVisible sees to it that the flusher, and after a new segment the preparer, learn that the watermark has moved.
+func (l *Lane) madeVisible(rolled bool) {
 	l.flusher.wake()
-	if l.publishing.rolled {
-		l.publishing.rolled = false
+	if rolled {
 		l.preparer.wake()
 	}
 }
 
-// closedError says why there are no more claims.
+// closedError says why there are no more claims. Whoever closes the tail has said so before.
 func (l *Lane) closedError() error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	return ErrClosed // stop and Close set the reason before the bit; this is never reached
+	panic("BUG: lane closed without a reason")
 }

@@ -21,7 +21,7 @@ func (l *Lane) close() error {
 	l.tail.Or(tailClosed)
 	l.space.fail()
 	// Claims made before are finished by their appenders; they wait for nothing but a processor.
-	await(func() bool { return l.published.Load() == l.tail.Load()&^tailClosed })
+	await(func() bool { return l.published() == l.tail.Load()&^tailClosed })
 	for _, w := range []*worker{&l.preparer, &l.flusher, &l.syncer, &l.sealer} { // each finds the one before at its end
 		w.finish()
 	}
@@ -48,7 +48,7 @@ func (l *Lane) close() error {
 // sealLast seals what has been started and removes what was made ahead. An empty segment is sealed too: its place in the
 // address space has been told to readers as the end of the log, so the next run must start above it.
 func (l *Lane) sealLast() error {
-	end := l.published.Load()
+	end := l.published()
 	for _, s := range l.segs.all() {
 		switch {
 		case s.foot.Load() != nil:

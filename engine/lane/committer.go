@@ -41,9 +41,9 @@ func (l *Lane) startWorkers() {
 // The two overlap: the file is written to while it is synced. There is no timer: a group is what came in meanwhile.
 func (l *Lane) flushing() {
 	var seg *segment // that the next byte goes to
-	announced := l.published.Load()
+	announced := l.published()
 	for !l.broken.Load() {
-		published, written := l.published.Load(), l.written.Load()
+		published, written := l.published(), l.written.Load()
 		if published == written {
 			if published != announced {
 				announced = published
@@ -54,7 +54,7 @@ func (l *Lane) flushing() {
 			}
 			l.space.free(l)
 			l.flusher.sleep(asleep, func() bool {
-				return l.published.Load() != announced || l.flusher.quit.Load() || l.broken.Load()
+				return l.published() != announced || l.flusher.quit.Load() || l.broken.Load()
 			}, 0)
 			continue
 		}
@@ -192,7 +192,7 @@ func (l *Lane) sync(durable, written uint64) error {
 func (l *Lane) announcing() {
 	announced := uint64(0)
 	for !l.flusher.quit.Load() {
-		if p := l.published.Load(); p != announced {
+		if p := l.published(); p != announced {
 			announced = p
 			l.clock.follow()
 			l.waiters.announce(l)
@@ -203,7 +203,7 @@ func (l *Lane) announcing() {
 			how = deaf
 		}
 		l.flusher.sleep(how, func() bool {
-			return l.flusher.quit.Load() || how == asleep && l.published.Load() != announced ||
+			return l.flusher.quit.Load() || how == asleep && l.published() != announced ||
 				how == deaf && l.waiters.listening.Load() > 0
 		}, 0)
 	}

@@ -178,7 +178,8 @@ func parseExtents(p []byte, count uint32, dataLen uint64) ([]uint64, error) {
 }
 
 // appendFooter appends the footer and trailer of the segment with header h, whose batches end at end and are in x, to dst.
-func appendFooter(dst []byte, h *header, end uint64, x *openIndex, firstMicros, lastMicros int64) ([]byte, error) {
+func appendFooter(dst []byte, h *header, end uint64, x *openIndex) ([]byte, error) {
+	firstMicros, lastMicros := x.micros()
 	slices.SortFunc(x.runs, func(a, b *run) int { return cmp.Compare(a.shard, b.shard) })
 	start := len(dst)
 	dst = append(dst, make([]byte, len(x.runs)*entryLen)...) // filled in once the extents are
@@ -193,10 +194,14 @@ func appendFooter(dst []byte, h *header, end uint64, x *openIndex, firstMicros, 
 			return nil, fmt.Errorf("%w: footer longer than %d bytes", ErrInvalid, maxFooterLen)
 		}
 		e := entry{
-			shard: r.shard, batches: uint32(r.count), records: r.records, bytes: r.bytes,
+			shard: r.shard, batches: uint32(len(list)),
 			first: extentOffset(list[0]), last: extentOffset(list[len(list)-1]),
 			firstMicros: r.firstMicros, lastMicros: r.lastMicros,
 			off: uint32(off - extentsAt), len: uint32(len(dst) - off), sum: xxhash.Sum64(dst[off:]),
+		}
+		for _, x := range list {
+			e.records += uint64(extentRecords(x))
+			e.bytes += extentLen(x)
 		}
 		appendEntry(dst[start+i*entryLen:start+i*entryLen], &e)
 	}

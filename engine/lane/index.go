@@ -52,9 +52,6 @@ type run struct {
 	shard       uint32
 	chunks      atomic.Pointer[[]*chunk]
 	last        *chunk // this and the following: of the publisher, and of the sealer once the segment is complete
-	count       uint64
-	records     uint64
-	bytes       uint64
 	firstMicros int64
 	lastMicros  int64
 }
@@ -98,11 +95,19 @@ func (x *openIndex) add(shard uint32, e uint64, micros int64) {
 	x.size += r.add(e, micros)
 }
 
+// micros is when the first and the last batch arrived, 0 where there is none. Of the sealer.
+func (x *openIndex) micros() (first, last int64) {
+	for _, r := range x.runs {
+		if first == 0 || r.firstMicros < first {
+			first = r.firstMicros
+		}
+		last = max(last, r.lastMicros)
+	}
+	return first, last
+}
+
 // add stores an extent and returns the bytes that took.
 func (r *run) add(e uint64, micros int64) (grown int64) {
-	r.count++
-	r.records += uint64(extentRecords(e))
-	r.bytes += extentLen(e)
 	r.lastMicros = micros
 	if c := r.last; c != nil {
 		if n := c.n.Load(); int(n) < len(c.extents) {
@@ -196,28 +201,34 @@ type publishing struct {
 	rolled bool     // the preparer is to be told of a new one, once the watermark is in it
 }
 
-// add enters the committed batch at p into the index and returns its length.
-func (x *publishing) add(l *Lane, p uint64) uint64 {
-	b := batch.Batch(l.ring.at(p, batch.PadHeaderLen))
-	n := uint64(b.Len())
-	if b.Kind() == batch.KindPad {
-		return n
-	}
-	b = batch.Batch(l.ring.at(p, batch.HeaderLen))
+// add enters the batch at p, n bytes long, into the index.
+func (x *publishing) add(l *Lane, p, n uint64, records int, shard uint32, micros int64) {
 	if p >= x.seg.end() {
 		x.seg = l.segs.at(p)
 		x.rolled = true
 	}
-	x.seg.add(p, n, b.Records(), b.Shard(), b.AppendMicros())
-	return n
+	x.seg.add(p, n, records, shard, micros)
 }
+
+// takeRolled tells, once, that the publisher has entered a new segment.
+func (x *publishing) takeRolled() bool {
+	r := x.rolled
+	x.rolled = false
+	return r
+}
+
+// microsStep is by how much the last arrival time of an open segment moves: one atomic store a millisecond, not one a batch.
+const microsStep = 1000
 
 // add enters a batch at position p.
 func (s *segment) add(p, n uint64, records int, shard uint32, micros int64) {
-	if s.firstMicros.Load() == 0 {
+	last := s.lastMicros.Load()
+	if last == 0 {
 		s.firstMicros.Store(micros)
 	}
-	s.lastMicros.Store(micros)
+	if micros-last >= microsStep {
+		s.lastMicros.Store(micros)
+	}
 	s.index.Load().add(shard, packExtent(p-s.base, int(n), records), micros)
 }
 

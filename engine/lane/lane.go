@@ -130,21 +130,20 @@ type SegmentInfo struct {
 
 // Lane is one append-only address space shared by many shards. All methods may be called concurrently.
 //
-// The fields up to limit are the hot ones, 128 bytes apart: see appender.go for tail, claims and published, pins.go for
+// The fields up to limit are the hot ones, 128 bytes apart: see appender.go for tail and head, pins.go for
 // cut and limit.
 type Lane struct {
-	tail      atomic.Uint64 // next position to claim; bit 0 set: no more claims
-	_         pad
-	claims    atomic.Int64 // appends whose batch the publisher has not yet looked for
-	published atomic.Uint64
-	_         pad
-	written   atomic.Uint64
-	_         pad
-	durable   atomic.Uint64
-	_         pad
-	limit     atomic.Uint64 // no claim may end above
-	cut       atomic.Uint64 // no reader may read the ring below
-	_         pad
+	tail    atomic.Uint64 // next position to claim; bit 0 set: no more claims
+	_       pad
+	head    atomic.Uint64 // published watermark; bits 0 and 1: the publisher's role
+	_       pad
+	written atomic.Uint64
+	_       pad
+	durable atomic.Uint64
+	_       pad
+	limit   atomic.Uint64 // no claim may end above
+	cut     atomic.Uint64 // no reader may read the ring below
+	_       pad
 
 	ring   *ring
 	key    uint64
@@ -203,7 +202,7 @@ func Open(o Options) (*Lane, error) {
 	} else {
 		l.append = &lockFreeAppender{lane: l}
 	}
-	l.space.raise(l, l.published.Load())
+	l.space.raise(l, l.published())
 	l.startWorkers()
 	return l, nil
 }
@@ -231,14 +230,17 @@ func (l *Lane) Watermarks() Watermarks {
 	// Lowest first: each only grows, so the order between them holds whatever happens in between.
 	d := l.watermark(LevelDisk)
 	w := l.watermark(LevelOS)
-	return Watermarks{Published: l.published.Load(), Written: w, Durable: d}
+	return Watermarks{Published: l.published(), Written: w, Durable: d}
 }
+
+// published is the published watermark.
+func (l *Lane) published() uint64 { return l.head.Load() &^ (headBusy | headMore) }
 
 // watermark is how far level has come. Without files everything published has come as far as it ever will.
 func (l *Lane) watermark(level Level) uint64 {
 	switch {
 	case level == LevelMem || l.opts.FS == nil:
-		return l.published.Load()
+		return l.published()
 	case level == LevelOS:
 		return l.written.Load()
 	}

@@ -297,12 +297,11 @@ func (l *Lane) SeekTime(shard uint32, micros int64) (uint64, error) {
 	if err := l.checkQuery(shard, LevelMem); err != nil {
 		return 0, err
 	}
-	visible := l.published.Load()
+	visible := l.published()
 	list := l.segs.all()
-	// Segments too have times that do not decrease. One without batches has none; those are at the end.
+	// Segments too have times that do not decrease. Those of open ones are not exact; they are at the end.
 	i := sort.Search(len(list), func(i int) bool {
-		last := list[i].lastMicros.Load()
-		return last == 0 || last >= micros
+		return list[i].foot.Load() == nil || list[i].lastMicros.Load() >= micros
 	})
 	if i == len(list) {
 		return visible, nil

@@ -51,14 +51,14 @@ func (l *Lane) recover() error {
 	if err != nil {
 		return err
 	}
-	base, lastMicros := l.nextBase(kept, found)
+	base, lastMicros := l.nextBase(kept, found), int64(0)
 	for _, s := range kept {
-		lastMicros = max(lastMicros, s.lastMicros.Load())
 		if s.foot.Load() == nil {
 			if err := l.sealRecovered(s); err != nil {
 				return err
 			}
 		}
+		lastMicros = max(lastMicros, s.lastMicros.Load())
 		if s.dataEnd() > s.base {
 			l.segs.add(s)
 		} else {
@@ -83,7 +83,7 @@ func (l *Lane) recover() error {
 func (l *Lane) begin(base uint64, lastMicros int64) {
 	l.clock = newClock(lastMicros)
 	l.tail.Store(base)
-	l.published.Store(base)
+	l.head.Store(base)
 	l.written.Store(base)
 	l.durable.Store(base)
 	l.cut.Store(base)
@@ -105,7 +105,7 @@ func (l *Lane) lockFolder() error {
 }
 
 // nextBase is where the new run starts.
-func (l *Lane) nextBase(kept, found []*segment) (base uint64, lastMicros int64) {
+func (l *Lane) nextBase(kept, found []*segment) (base uint64) {
 	size := uint64(l.opts.SegmentSize)
 	base = size // position 0 is never used: it stands for none
 	for _, s := range found {
@@ -113,9 +113,8 @@ func (l *Lane) nextBase(kept, found []*segment) (base uint64, lastMicros int64) 
 	}
 	for _, s := range kept {
 		base = max(base, s.recovered+max(s.ring, uint64(l.opts.RingSize)))
-		lastMicros = max(lastMicros, s.lastMicros.Load())
 	}
-	return (base + size - 1) / size * size, lastMicros
+	return (base + size - 1) / size * size
 }
 
 // findSegments reads the headers, and where they are sound the footers, of all segments, oldest first.

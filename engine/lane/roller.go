@@ -16,9 +16,9 @@ import (
 func (l *Lane) preparing() {
 	for !l.broken.Load() && !l.preparer.quit.Load() {
 		end := l.prepared.Load()
-		if end >= l.aheadOf(l.published.Load()) {
+		if end >= l.aheadOf(l.published()) {
 			l.preparer.sleep(asleep, func() bool {
-				return l.prepared.Load() < l.aheadOf(l.published.Load()) || l.preparer.quit.Load() || l.broken.Load()
+				return l.prepared.Load() < l.aheadOf(l.published()) || l.preparer.quit.Load() || l.broken.Load()
 			}, 0)
 			continue
 		}
@@ -154,7 +154,7 @@ func (l *Lane) unsealed(end uint64) *segment {
 
 // seal writes the footer of s, whose batches end at end and are durable, and gives its index in memory up.
 func (l *Lane) seal(s *segment, end uint64) error {
-	p, err := appendFooter(nil, &s.header, end, s.index.Load(), s.firstMicros.Load(), s.lastMicros.Load())
+	p, err := appendFooter(nil, &s.header, end, s.index.Load())
 	if err == nil {
 		err = l.writeFooter(s, end, p)
 	}
@@ -165,6 +165,8 @@ func (l *Lane) seal(s *segment, end uint64) error {
 	if err != nil {
 		panic("BUG: footer cannot be read back: " + err.Error())
 	}
+	s.firstMicros.Store(f.firstMicros)
+	s.lastMicros.Store(f.lastMicros)
 	wasOpen := s.foot.Swap(f) == nil
 	s.index.Store(nil)
 	if wasOpen {

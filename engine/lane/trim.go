@@ -74,7 +74,7 @@ func (l *Lane) removeSegment(s *segment) error {
 func (l *Lane) trimMemory(before uint64) {
 	l.space.mu.Lock()
 	defer l.space.mu.Unlock()
-	if c := min(before, l.published.Load()); c > l.cut.Load() {
+	if c := min(before, l.published()); c > l.cut.Load() {
 		l.cut.Store(c)
 	}
 }
@@ -86,14 +86,14 @@ func (l *Lane) Horizon() uint64 {
 	}
 	list := l.segs.all()
 	if len(list) == 0 {
-		return l.published.Load()
+		return l.published()
 	}
 	return list[0].base
 }
 
 // Segments lists the segments, oldest first.
 func (l *Lane) Segments() []SegmentInfo {
-	published := l.published.Load()
+	published := l.published()
 	var infos []SegmentInfo
 	for _, s := range l.segs.all() {
 		if s.base > published {
