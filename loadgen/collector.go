@@ -39,7 +39,7 @@ type collector struct {
 	intervals []Interval
 	last      int64 // when the recorders were last emptied
 	refused   int   // seconds in a row with errors only
-	silent    int   // seconds in a row with requests in flight and no answer
+	answered  int64 // when there last was an answer, or nothing to wait for
 	started   bool  // the measurement has begun
 	before    usage // of this process when it did
 	used      *GeneratorUse
@@ -59,7 +59,7 @@ func newCollector(r *run) *collector {
 	}
 	return &collector{
 		r: r, spares: spares, interval: newHistograms(all), total: newHistograms(all),
-		log: newIntervalLog(r.clock.start.Add(time.Duration(r.when.measure))), last: r.when.measure,
+		log: newIntervalLog(r.clock.start.Add(time.Duration(r.when.measure))), last: r.when.measure, answered: r.clock.now(),
 	}
 }
 
@@ -109,7 +109,7 @@ func (k *collector) tick(measuring bool) error {
 	if measuring {
 		k.keep(t, now)
 	}
-	return k.judge(t)
+	return k.judge(t, now)
 }
 
 // collect empties every recorder into the interval and the totals.
@@ -163,22 +163,21 @@ func (i *Interval) fold(late Interval) {
 }
 
 // judge tells whether the target is still alive.
-func (k *collector) judge(t tally) error {
+func (k *collector) judge(t tally, now int64) error {
+	if t.acks > 0 || t.errors > 0 || !k.inFlight() {
+		k.answered = now
+	}
 	switch {
 	case t.acks > 0:
-		k.refused, k.silent = 0, 0
-		return nil
+		k.refused = 0
 	case t.errors > 0:
 		k.refused++
-		k.silent = 0
-	case k.inFlight():
-		k.silent++
 	}
 	if k.refused >= failAfter {
 		return fmt.Errorf("%w: nothing but errors for %d s: %v", ErrTargetFailed, k.refused, t.kinds)
 	}
-	if time.Duration(k.silent)*time.Second > k.r.c.Timeout {
-		return fmt.Errorf("%w: no answer for %d s", ErrTargetFailed, k.silent)
+	if silent := time.Duration(now - k.answered); silent > k.r.c.Timeout {
+		return fmt.Errorf("%w: no answer for %v", ErrTargetFailed, silent.Round(time.Second/10))
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type faults struct {
 	refuse    int           // refuse each n-th
 	keepAll   bool          // refused requests are kept all the same
 	dieAt     int           // the connection fails at this one
-	mute      bool          // never answer
+	muteAt    int           // answer none from this one on
 	stallAt   time.Duration // take nothing from then on for
 	stallFor  time.Duration
 	split     int  // close shard 0 at this request; its keys go to a new one
@@ -88,11 +88,12 @@ func (s *faultySender) send(ctx context.Context, r *request, tag uint64) error {
 	}
 	t.mu.Lock()
 	err, refused := t.take(b)
+	mute := t.faults.muteAt != 0 && t.requests >= t.faults.muteAt
 	t.mu.Unlock()
 	switch {
 	case err != nil:
 		return err
-	case t.faults.mute:
+	case mute:
 		return nil
 	}
 	s.queue <- func() { s.done.done(tag, outcome{err: refused}) }

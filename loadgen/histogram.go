@@ -59,7 +59,6 @@ func newHistograms(measured shape) histograms {
 	for op, yes := range measured {
 		if yes {
 			h[op] = hdrhistogram.New(lowestMicros, highestMicros, digits)
-			h[op].SetTag(operation(op).String())
 		}
 	}
 	return h
@@ -225,10 +224,11 @@ func (l *intervalLog) add(h *histograms, from, to time.Time) {
 	if l.buf.Len() > maxLog {
 		return
 	}
-	for _, x := range h {
+	for op, x := range h {
 		if x == nil || x.TotalCount() == 0 {
 			continue
 		}
+		x.SetTag(operation(op).String()) // Reset forgets it
 		x.SetStartTimeMs(from.UnixMilli())
 		x.SetEndTimeMs(to.UnixMilli())
 		opts := hdrhistogram.DefaultHistogramLogOptions()

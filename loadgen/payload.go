@@ -20,12 +20,18 @@ const (
 	maxLines = 64 << 20
 	// maxLine is the longest line that still fits a record.
 	maxLine = 1<<20 - headerLen
-	// poolBytes bounds the prepared requests of one worker, and allPools those of all workers together. What is sent
-	// repeats after that, with new headers.
-	poolBytes = 8 << 20
-	allPools  = 256 << 20
+	// poolBytes bounds the prepared requests of one worker: random bytes repeat after that, with new headers. Small enough
+	// for a second-level cache, so that stamping and sending do not wait for memory.
+	poolBytes = 2 << 20
+	// filePool bounds them where a file is replayed, which should come round whole, and where it takes more to send
+	// to every shard.
+	filePool = 32 << 20
+	// perGroup is how many requests to prepare for each shard at least, on average.
+	perGroup = 4
+	// allPools bounds those of all workers together.
+	allPools = 256 << 20
 	// maxPool bounds the number of prepared requests of a worker.
-	maxPool = 4096
+	maxPool = 1 << 14
 )
 
 // PayloadInfo describes what the records carry after the integrity header.
@@ -132,14 +138,6 @@ func (f *filler) next() []byte {
 	return b
 }
 
-// once is how many records it takes until the filling repeats; 0: it does not.
-func (f *filler) once() int {
-	if f.lines == nil {
-		return 0
-	}
-	return f.lines.count()
-}
-
 // keySet is the keys of one worker in groups that may share a request, drawn by weight.
 type keySet struct {
 	groups  []uint32   // group ids, ascending
@@ -147,6 +145,7 @@ type keySet struct {
 	keys    [][]uint32 // by group
 	cums    [][]float64
 	rnd     *rand.Rand
+	turn    float64 // in [0,1): where the next group is drawn
 }
 
 // newKeySet makes n keys of a worker. group says which keys may share a request.
@@ -180,15 +179,21 @@ func newKeySet(c *Config, worker uint32, n int, group func(key []byte) uint32) *
 	return s
 }
 
-// pickGroup draws a group by the weight of its keys.
-func (s *keySet) pickGroup() int { return draw(s.rnd, s.weights) }
+// pickGroup draws a group by the weight of its keys. Steps of the golden ratio spread evenly, so that few draws already
+// reach every group in its share.
+func (s *keySet) pickGroup() int {
+	s.turn = math.Mod(s.turn+math.Phi, 1)
+	return find(s.weights, s.turn)
+}
 
 // pickKey draws one of a group's keys.
-func (s *keySet) pickKey(group int) uint32 { return s.keys[group][draw(s.rnd, s.cums[group])] }
+func (s *keySet) pickKey(group int) uint32 {
+	return s.keys[group][find(s.cums[group], s.rnd.Float64())]
+}
 
-// draw returns an index with the probability of its share of the cumulative weights.
-func draw(rnd *rand.Rand, cumulative []float64) int {
-	x := rnd.Float64() * cumulative[len(cumulative)-1]
+// find returns the index into cumulative weights at a share in [0,1) of their total.
+func find(cumulative []float64, share float64) int {
+	x := share * cumulative[len(cumulative)-1]
 	return min(sort.SearchFloat64s(cumulative, x), len(cumulative)-1)
 }
 
@@ -212,9 +217,16 @@ func newPool(c *Config, run uint64, worker uint32, workers int, l *lines, w wire
 	p := &pool{}
 	keys := newKeySet(c, worker, c.keysPerWorker(workers), w.group)
 	fill := newFiller(c, l, int(worker), workers)
-	budget := min(poolBytes, max(1, allPools/workers))
+	most := min(filePool, max(1, allPools/workers))
+	budget, atLeast := min(poolBytes, most), perGroup*len(keys.groups)
 	size, made := 0, 0
-	for size < budget && len(p.requests) < maxPool && (fill.once() == 0 || made < fill.once()) {
+	enough := func() bool {
+		if size >= most || len(p.requests) >= maxPool {
+			return true
+		}
+		return len(p.requests) >= atLeast && (size >= budget && l == nil || l != nil && made >= l.count())
+	}
+	for !enough() {
 		r, err := nextRequest(c, run, worker, keys, fill, w)
 		if err != nil {
 			return nil, err

@@ -43,7 +43,8 @@ func (t *text) rates(r *Report) {
 	t.line("  bytes     %14s /s", size(r.BytesPerSecond))
 	t.line("  requests  %14s /s", count(r.RequestsPerSecond))
 	if r.Config.Mode == Open {
-		t.line("  target    %14s /s   %.1f %% achieved", count(r.Config.Rate), 100*r.RecordsPerSecond/r.Config.Rate)
+		t.line("  target    %14s /s   %.1f %% of the schedule acknowledged in time", count(r.Config.Rate),
+			100*float64(r.Records)/float64(max(1, r.ScheduledRecords)))
 	}
 	t.line("")
 }

@@ -11,7 +11,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// gnet, in the servers under test, keeps one pool of goroutines per process.
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+}
 
 // complete fills in a Config for a target that is not really dialled.
 func complete(t testing.TB, c Config) (Config, Endpoint) {
@@ -157,13 +162,25 @@ func TestTargetDies(t *testing.T) {
 
 func TestTargetGoesSilent(t *testing.T) {
 	c := small()
-	c.Timeout = time.Second
-	r, err := onFaulty(t, c, faults{mute: true})
+	c.Timeout, c.Duration = time.Second, 30*time.Second
+	r, err := onFaulty(t, c, faults{muteAt: 50})
+	if !errors.Is(err, ErrTargetFailed) || r == nil {
+		t.Fatalf("error %v", err)
+	}
+	if r.Partial == "" || r.Valid || r.MeasuredSeconds > 25 || r.AckedRecords != 49*20 {
+		t.Fatalf("partial %q, valid %v, measured %v s, acked %d", r.Partial, r.Valid, r.MeasuredSeconds, r.AckedRecords)
+	}
+}
+
+func TestUnansweredAtTheEndAreErrors(t *testing.T) {
+	c := small()
+	c.Timeout, c.Warmup = 600*time.Millisecond, 100*time.Millisecond
+	r, err := onFaulty(t, c, faults{muteAt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.ErrorKinds["unacknowledged"] != 2*8 || r.Valid || r.Records != 0 {
-		t.Fatalf("%v, valid %v, records %d", r.ErrorKinds, r.Valid, r.Records)
+	if r.ErrorKinds["unacknowledged"] != 2*8 || r.Valid || r.Records != 0 || *r.Unacknowledged != 2*8*20 {
+		t.Fatalf("%v, valid %v, records %d, came back %d", r.ErrorKinds, r.Valid, r.Records, *r.Unacknowledged)
 	}
 }
 
@@ -227,8 +244,8 @@ func TestShardsThatEndAreFollowed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Records == 0 || *r.Lost != 0 {
-			t.Fatalf("records %d lost %d", r.Records, *r.Lost)
+		if r.AckedRecords == 0 || *r.Lost != 0 {
+			t.Fatalf("records %d lost %d", r.AckedRecords, *r.Lost)
 		}
 	}
 }
@@ -320,4 +337,15 @@ func TestBadSettings(t *testing.T) {
 	f(ErrRate, func(c *Config) { c.Mode, c.Rate, c.BatchRecords = Open, 5e6, 1 })
 	f(ErrPayload, func(c *Config) { c.Payload = "testdata/absent" })
 	f(ErrPayload, func(c *Config) { c.Payload = "testdata" })
+}
+
+// checkDied checks the report of a run whose server went away and did not come back.
+func checkDied(t *testing.T, r *Report, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrTargetFailed) || r == nil {
+		t.Fatalf("error %v", err)
+	}
+	if r.Partial == "" || r.Valid || r.AckedRecords == 0 || r.Lost != nil || r.MeasuredSeconds > 19 {
+		t.Fatalf("partial %q, valid %v, acked %d, lost %v, measured %v s", r.Partial, r.Valid, r.AckedRecords, r.Lost, r.MeasuredSeconds)
+	}
 }
