@@ -10,6 +10,8 @@ import (
 // ErrClosed is returned by a server that was closed.
 var ErrClosed = errors.New("native: server is closed")
 
+var errNoShard = &engine.Error{Code: engine.CodeNotFound, Message: "The stream has no shard of this number."}
+
 // codeOf classes an error for the wire.
 func codeOf(err error) frame.Code {
 	if e, ok := errors.AsType[*engine.Error](err); ok {

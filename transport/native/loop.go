@@ -90,6 +90,7 @@ func (l *loop) wake() {
 	if l.srv.stopped {
 		return
 	}
+	l.srv.wakes.Add(1)
 	if err := l.el.Execute(context.Background(), l); err != nil {
 		l.srv.o.Log.Error("native: wake loop", "error", err)
 	}

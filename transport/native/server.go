@@ -29,6 +29,8 @@ type Server struct {
 	producers atomic.Uint64
 	draining  atomic.Bool
 
+	refused, slow, heldFrames, coldReads, wakes atomic.Uint64 // see Stats
+
 	rearm   chan struct{} // tells the alarm that a loop's due time moved forward
 	stop    chan struct{}
 	wg      sync.WaitGroup // acceptor, alarm
@@ -74,8 +76,21 @@ func Listen(o Options) (*Server, error) {
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
-// Sessions is the number of connections.
-func (s *Server) Sessions() int { return int(s.sessions.Load()) }
+// Stats are counts since the server started, except Sessions.
+type Stats struct {
+	Sessions    int64  // connections now
+	Refused     uint64 // connections ended with an error frame, whatever the reason
+	SlowReaders uint64 // of those, for not reading what they asked for
+	Held        uint64 // PRODUCE frames that had to wait for room in the ring
+	Cold        uint64 // reads that went to a worker
+	Wakes       uint64 // times a loop was woken by a commit, a worker or a deadline
+}
+
+// Stats returns the server's counts.
+func (s *Server) Stats() Stats {
+	return Stats{Sessions: s.sessions.Load(), Refused: s.refused.Load(), SlowReaders: s.slow.Load(), Held: s.heldFrames.Load(),
+		Cold: s.coldReads.Load(), Wakes: s.wakes.Load()}
+}
 
 // Close stops accepting, tells clients to go away, waits at most Options.DrainTimeout for acknowledgements under way,
 // closes all connections and waits for every goroutine. Idempotent; later calls return ErrClosed.
@@ -144,6 +159,7 @@ func (s *Server) accept() {
 func (s *Server) enroll(c net.Conn) {
 	if s.sessions.Add(1) > int64(s.o.MaxSessions) {
 		s.sessions.Add(-1)
+		s.refused.Add(1)
 		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 		_, _ = c.Write(frame.AppendError(nil, 0, 0, frame.CodeTooManySessions, "too many connections"))
 		_ = c.Close() // the refusal is a courtesy; whether it arrives changes nothing

@@ -282,6 +282,7 @@ func (s *session) refuse(corr uint32, code frame.Code, message string) {
 		return
 	}
 	l := s.loop
+	s.srv.refused.Add(1)
 	s.srv.o.Log.Info("native: session refused", slog.String("client", s.name), slog.String("code", code.String()),
 		slog.String("reason", message))
 	l.out = s.completeAcks(l.out)
@@ -337,6 +338,8 @@ func (s *session) write(b []byte) {
 		return // gnet has closed the connection and told onClose
 	}
 	if s.conn.OutboundBuffered() > outboundHard+s.maxOut && s.state != stateLinger {
+		s.srv.refused.Add(1)
+		s.srv.slow.Add(1)
 		s.srv.o.Log.Info("native: session cut: client does not read", slog.String("client", s.name))
 		// Whether or not there is room, this is the last the client gets.
 		_, _ = s.conn.Write(frame.AppendError(nil, 0, 0, frame.CodeSlowReader, "client does not read its responses"))

@@ -43,6 +43,7 @@ func (s *session) produce(h *frame.Header, body []byte) {
 	f := heldFrame{h: *h, buf: s.srv.bufs.get(len(body)), next: next, checked: len(s.held) == 0}
 	f.buf.B = append(f.buf.B, body...)
 	s.held = append(s.held, f)
+	s.srv.heldFrames.Add(1)
 	s.loop.needAny.Store(true)
 	s.loop.addStuck(s)
 }

@@ -130,6 +130,7 @@ func (j *job) do(srv *Server) {
 	case jobSubscribe:
 		j.sub.resolve(j)
 	case jobFetch, jobPush:
+		srv.coldReads.Add(1)
 		if !j.resolved {
 			j.from, j.err = seek(j.st, j.shard, j.fromKind, j.value)
 		}
@@ -184,8 +185,17 @@ func seek(st *engine.Stream, shard uint32, kind frame.FromKind, value uint64) (u
 // resolve finds where the shards of a subscription start. It runs on a worker; the loop leaves the shards alone until
 // the job is finished.
 func (p *subscription) resolve(j *job) {
+	info := p.st.Info()
+	known := make(map[uint32]bool, len(info.Shards))
+	for i := range info.Shards {
+		known[info.Shards[i].ID] = true
+	}
 	for i := range p.shards {
 		sh := &p.shards[i]
+		if !known[sh.id] {
+			j.err = errNoShard
+			return
+		}
 		if sh.from, j.err = seek(p.st, sh.id, p.kind, p.value); j.err != nil {
 			return
 		}
