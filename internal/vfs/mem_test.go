@@ -127,6 +127,40 @@ func TestCrashReplacesWhole(t *testing.T) {
 	}
 }
 
+// TestCrashKeepsOrder: a rename that needs a lost rename is lost, so a file never has two names in its folder.
+func TestCrashKeepsOrder(t *testing.T) {
+	m := NewMem(0)
+	must(t, create(t, m, "/a", "").Close())
+	must(t, m.SyncDir("/"))
+	must(t, m.Rename("/a", "/b"))
+	must(t, m.Rename("/b", "/c"))
+	seen := map[string]int{}
+	for seed := range uint64(200) {
+		names, err := m.CrashClone(seeded(seed), 0.5).List("/")
+		must(t, err)
+		seen[strings.Join(names, " ")]++
+	}
+	if len(seen) != 3 || seen["a"] == 0 || seen["b"] == 0 || seen["c"] == 0 {
+		t.Fatalf("crashes left %v", seen)
+	}
+}
+
+// TestCutStaysCut: what a synced truncate took away is not under a later growth.
+func TestCutStaysCut(t *testing.T) {
+	m := NewMem(0)
+	f := create(t, m, "/a", strings.Repeat("x", 3*blockSize))
+	must(t, f.SyncData())
+	must(t, m.SyncDir("/"))
+	must(t, f.Truncate(blockSize/2))
+	must(t, f.SyncData())
+	must(t, f.Truncate(3*blockSize))
+	must(t, f.SyncData())
+	want := strings.Repeat("x", blockSize/2) + strings.Repeat("\x00", 3*blockSize-blockSize/2)
+	if got := content(t, m.CrashClone(nil, 0), "/a"); got != want {
+		t.Fatalf("%d bytes came back", strings.Count(got, "x")-blockSize/2)
+	}
+}
+
 // TestCrashTearsBlocks: every unsynced sector is as it was or as it became, blocks are kept, lost and torn.
 func TestCrashTearsBlocks(t *testing.T) {
 	const blocks = 2000
@@ -211,18 +245,19 @@ func TestClonesAreApart(t *testing.T) {
 		must(t, err)
 		must(t, create(t, c, "/b", "x").Close())
 	}
-	_, err := f.WriteAt([]byte("M"), 1)
+	_, err := f.WriteAt([]byte("M"), blockSize) // where the clones wrote nothing
 	must(t, err)
-	f2 := func(m *Mem, want string) {
+	f2 := func(m *Mem, first, second string) {
 		t.Helper()
-		if got := content(t, m, "/a"); got != want+strings.Repeat("m", 2*blockSize-2) {
-			t.Fatalf("disk begins %q, want %q", got[:4], want)
+		rest := strings.Repeat("m", blockSize-1)
+		if got := content(t, m, "/a"); got != first+rest+second+rest {
+			t.Fatalf("blocks begin %q and %q, want %q and %q", got[:1], got[blockSize:blockSize+1], first, second)
 		}
 	}
-	f2(m, "mM")
+	f2(m, "m", "M")
 	wantList(t, m, "/", "a")
 	for i, c := range clones {
-		f2(c, string(rune('0'+i))+"m")
+		f2(c, string(rune('0'+i)), "m")
 	}
 }
 
