@@ -47,7 +47,7 @@ func newRig(env *environment, onDisk bool, level nativeclient.Level) (r *rig, er
 	if r.engine, err = engine.Open(o); err != nil {
 		return r, err
 	}
-	if r.server, err = native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: r.engine, RingSize: ringBytes}); err != nil {
+	if r.server, err = native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: r.engine}); err != nil {
 		return r, err
 	}
 	ctx := context.Background()

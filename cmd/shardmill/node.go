@@ -226,7 +226,7 @@ func (n *node) startNative() error {
 	if n.opts.Native == off {
 		return nil
 	}
-	o := native.Options{Addr: n.opts.Native, Engine: n.engine, RingSize: int(n.opts.RingSize), Log: n.opts.Log}
+	o := native.Options{Addr: n.opts.Native, Engine: n.engine, Log: n.opts.Log}
 	if len(n.keys) > 0 {
 		ring := keyring(n.keys)
 		o.Keys = func(accessKey string) (string, bool) {

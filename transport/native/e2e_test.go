@@ -38,7 +38,7 @@ func newRig(t testing.TB, eo engine.Options, so native.Options) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	so.Addr, so.Engine, so.RingSize = "127.0.0.1:0", eng, eo.RingSize
+	so.Addr, so.Engine = "127.0.0.1:0", eng
 	srv, err := native.Listen(so)
 	if err != nil {
 		t.Fatal(err)

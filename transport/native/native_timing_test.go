@@ -257,7 +257,6 @@ func benchRig(b *testing.B, memory bool, so native.Options) *rig {
 	if !memory {
 		o.FS, o.Dir = vfs.OS(), b.TempDir()
 	}
-	so.RingSize = o.RingSize
 	return newRig(b, o, so)
 }
 

@@ -36,9 +36,6 @@ type Options struct {
 	DrainTimeout time.Duration
 	// Workers is the number of goroutines for what may wait for a disk; default 4.
 	Workers int
-	// RingSize is the engine's, in bytes; default 64 MiB, the engine's default. Positions further back than half of it are
-	// read on workers.
-	RingSize int
 	// Log gets connection events; nil: nothing.
 	Log *slog.Logger
 }
@@ -50,7 +47,6 @@ const (
 	defaultCredit     = 4 << 20
 	maxCredit         = 1 << 30
 	defaultSessions   = 10000
-	defaultRing       = 64 << 20
 	maxLoops          = 64
 	maxWorkers        = 64
 
@@ -96,7 +92,6 @@ func (o *Options) setDefaults() {
 	setDefault(&o.AuthTimeout, 5*time.Second)
 	setDefault(&o.DrainTimeout, time.Second)
 	setDefault(&o.Workers, 4)
-	setDefault(&o.RingSize, defaultRing)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -122,7 +117,6 @@ func (o *Options) Validate() error {
 		{"Credit", o.Credit, 0, maxCredit},
 		{"MaxSessions", o.MaxSessions, 0, 1 << 20},
 		{"Workers", o.Workers, 0, maxWorkers},
-		{"RingSize", o.RingSize, 0, 1 << 40},
 	} {
 		if f.v < f.min || f.v > f.max {
 			return fmt.Errorf("native: option %s is %d, not within %d..%d", f.name, f.v, f.min, f.max)

@@ -185,9 +185,8 @@ func visible(m engine.Watermarks, level engine.Level) uint64 {
 	return m.Durable
 }
 
-// cold tells whether a read from a position may have to go to a disk. The lane keeps at least three quarters of the ring
-// readable; half leaves room for what is appended between this test and the read.
-func (l *loop) cold(from uint64) bool { return from+uint64(l.srv.o.RingSize/2) < l.marks.Published }
+// cold tells whether a read from a position may have to go to a disk.
+func (l *loop) cold(from uint64) bool { return !l.srv.o.Engine.Resident(from) }
 
 func (l *loop) newFetch() *fetch {
 	if n := len(l.fetches); n > 0 {
