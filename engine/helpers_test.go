@@ -83,7 +83,7 @@ func readShard(t testing.TB, s *Stream, index uint32, limit int) (out []got, chi
 	return readFrom(t, s.e, token, limit)
 }
 
-func readFrom(t testing.TB, e *Engine, token string, limit int) (out []got, children []ShardInfo) {
+func readFrom(t reporter, e *Engine, token string, limit int) (out []got, children []ShardInfo) {
 	t.Helper()
 	for {
 		p, err := e.Records(context.Background(), token, limit)
@@ -123,8 +123,15 @@ func readAll(t testing.TB, s *Stream, limit int) []got {
 	return out
 }
 
+// reporter is what testing.TB and *rapid.T have in common.
+type reporter interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // asCode returns err as an *Error, and fails the test where it is none.
-func asCode(t testing.TB, err error) *Error {
+func asCode(t reporter, err error) *Error {
 	t.Helper()
 	var e *Error
 	if !errors.As(err, &e) {
