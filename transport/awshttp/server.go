@@ -125,7 +125,8 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // ServeTLS is Serve over TLS. HTTP/2 is spoken to clients that ask for it by ALPN and to those which start it without
-// asking, as the AWS SDK for Java does: net/http looks for the HTTP/2 preface on any connection that is no *tls.Conn.
+// asking, as the AWS SDK for Java does: net/http looks for the HTTP/2 preface on any connection that does not look like
+// TLS to it. The price is that Request.TLS is nil.
 func (s *Server) ServeTLS(l net.Listener, cert tls.Certificate) error {
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	return s.Serve(&tlsListener{Listener: l, config: cfg})
@@ -149,10 +150,6 @@ func (l *limitListener) Accept() (net.Conn, error) {
 	if err != nil {
 		<-l.tokens
 		return nil, err
-	}
-	if t, ok := c.(*tlsConn); ok {
-		t.release = l.release
-		return t, nil
 	}
 	return &limitConn{Conn: c, release: l.release}, nil
 }

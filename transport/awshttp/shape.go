@@ -170,6 +170,12 @@ func convertBool(v Value) (Value, *Error) {
 	return v, wrongClass(v, "an Boolean")
 }
 
+// Times are kept within the years 1 to 9999, which is what RFC 3339 can write.
+const (
+	firstMillis = -62_135_596_800_000
+	lastMillis  = 253_402_300_799_999
+)
+
 func convertTime(v Value) (Value, *Error) {
 	if v.Kind == Time {
 		return v, nil
@@ -180,8 +186,7 @@ func convertTime(v Value) (Value, *Error) {
 	}
 	ms := Value{Kind: Float, Float: f*1000 + 0.5} // number() floors
 	n, _, _ := ms.number()
-	const far = 1 << 53 // keeps times inside what time.Time can hold
-	return Value{Kind: Time, Int: max(min(n, far), -far)}, nil
+	return Value{Kind: Time, Int: max(min(n, lastMillis), firstMillis)}, nil
 }
 
 func convertBlob(v Value) (Value, *Error) {

@@ -1,7 +1,6 @@
 package awshttp
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,12 +11,11 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
-// tlsListener hands out connections that speak TLS but are no *tls.Conn to net/http, so that it looks for the HTTP/2
-// preface itself instead of trusting ALPN.
+// tlsListener hands out connections that speak TLS but tell net/http nothing of it, so that it looks for the HTTP/2
+// preface itself instead of trusting ALPN. The first read shakes hands, under the deadline for reading a header.
 type tlsListener struct {
 	net.Listener
 	config *tls.Config
@@ -28,28 +26,7 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tlsConn{Conn: tls.Server(c, l.config)}, nil
-}
-
-type tlsConn struct {
-	*tls.Conn
-	closed  atomic.Bool
-	release func()
-}
-
-// ConnectionState shakes hands first. net/http asks for it on the connection's own goroutine before it reads.
-func (c *tlsConn) ConnectionState() tls.ConnectionState {
-	ctx, cancel := context.WithTimeout(context.Background(), headerTimeout)
-	defer cancel()
-	_ = c.HandshakeContext(ctx) // a failed handshake fails every later read with the same error
-	return c.Conn.ConnectionState()
-}
-
-func (c *tlsConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) && c.release != nil {
-		c.release()
-	}
-	return c.Conn.Close()
+	return struct{ net.Conn }{tls.Server(c, l.config)}, nil
 }
 
 // certificateLife is how long a certificate made here is valid.
