@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -93,6 +94,7 @@ func newClient(ctx context.Context, f *clientFlags, a *app) (*client, error) {
 			o.BaseEndpoint = nil
 		}
 		o.Retryer = newRetryer()
+		o.HTTPClient = patient{awshttp.NewBuildableClient()}
 	})
 	if f.Verbose {
 		slog.New(slog.NewTextHandler(a.stderr, nil)).Info("client", "endpoint", c.endpoint, "region", cfg.Region)

@@ -407,7 +407,7 @@ func (c *crashTest) verify(s *crashServer, st *crashStream) {
 			continue
 		}
 		if err := verifyShard(s.sdk, st, id, r); err != nil {
-			c.t.Fatalf("after kill -9: stream %s, %s: %v\nserver said:\n%s", st.name, id, err, tailOf(s.stderr.String()))
+			c.t.Fatalf("after kill -9: stream %s, %s: %v\nserver said:\n%s", st.name, id, err, s.dump())
 		}
 	}
 	for _, ch := range st.chains {
@@ -417,7 +417,15 @@ func (c *crashTest) verify(s *crashServer, st *crashStream) {
 	}
 }
 
-func tailOf(s string) string { return s[max(0, len(s)-2000):] }
+// dump ends the server with a dump of its goroutines, and returns the end of what it said.
+func (s *crashServer) dump() string {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may be gone already, which the text then shows
+	_ = s.cmd.Wait()
+	text := s.stderr.String()
+	return text[max(0, len(text)-maxDump):]
+}
+
+const maxDump = 256 << 10
 
 func verifyShard(sdk *kinesis.Client, st *crashStream, id string, r *shardRead) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -427,9 +435,10 @@ func verifyShard(sdk *kinesis.Client, st *crashStream, id string, r *shardRead) 
 		return err
 	}
 	for iterator := it.ShardIterator; ; {
+		asked := time.Now()
 		out, err := sdk.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator})
 		if err != nil {
-			return err
+			return fmt.Errorf("after %s: %w", time.Since(asked), err)
 		}
 		for i := range out.Records {
 			if err := verifyRecord(st, &out.Records[i], r); err != nil {

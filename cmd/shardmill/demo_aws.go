@@ -26,7 +26,7 @@ func newSDK(endpoint string) (*kinesis.Client, *http.Transport) {
 	return kinesis.New(kinesis.Options{
 		BaseEndpoint: &endpoint, Region: defaultRegion, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider("shardmill", "shardmill", ""),
-		HTTPClient:  &http.Client{Transport: transport},
+		HTTPClient:  patient{&http.Client{Transport: transport}},
 	}), transport
 }
 
