@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 LINT    := bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race stress lint fuzz-short crash test-clients bench bench-smoke cover cross clean
+.PHONY: help build test race stress lint fuzz-short crash test-clients bench bench-smoke bench-peers cover cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,11 +49,17 @@ crash: ## kill -9 a real server CYCLES (500) times and check what it acknowledge
 test-clients: ## walk through the API with the AWS CLI and boto3
 	.ci/clients/run
 
-bench: ## run all micro-benchmarks, 1s each
-	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 120m ./...
+bench: build ## measure every part beside its probe: bench/results/latest.json, exit 7 under a floor
+	@mkdir -p bench/results
+	bin/shardmill bench --json bench/results/latest.json
 
-bench-smoke: ## run each micro-benchmark briefly: they work, their numbers mean nothing
-	$(GO) test -run '^$$' -bench . -benchtime 10ms -timeout 20m ./...
+bench-smoke: build ## the same in short rounds and at half the floors, and one pass through every micro-benchmark
+	@mkdir -p bin
+	bin/shardmill bench --quick --slack 0.5 --json bin/bench-smoke.json
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+bench-peers: ## the same load against kinesalite and against this server (needs node and npm)
+	bench/peers/kinesalite.sh
 
 cover: ## test coverage per function into coverage.out, total on the last line
 	$(GO) test -timeout 20m -coverprofile coverage.out -coverpkg ./... ./...

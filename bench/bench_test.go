@@ -50,7 +50,7 @@ func TestFloor(t *testing.T) {
 		t.Helper()
 		c := Cell{Floor: floor, LowerIsBetter: lower}
 		c.add(sample{ops: 1, wall: time.Second, figure: value}, sample{ops: 1, wall: time.Second, figure: probe})
-		c.summarise()
+		c.summarise(1)
 		if c.Pass != pass {
 			t.Errorf("%v against %v with floor %v: pass %v", value, probe, floor, c.Pass)
 		}

@@ -60,12 +60,12 @@ func closeOn(err error) gnet.Action {
 }
 
 // startGnet runs a probe on a free port with as many loops as the native server has.
-func startGnet(unit int) (addr string, stop func() error, err error) {
+func startGnet(unit int) (string, func() error, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
-	addr = l.Addr().String()
+	addr := l.Addr().String()
 	if err := l.Close(); err != nil {
 		return "", nil, err
 	}

@@ -16,6 +16,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
 	Machine Machine   `json:"machine"`
+	Slack   float64   `json:"slack"`
 	Rounds  int       `json:"rounds"`
 	RoundMS int64     `json:"round_ms"`
 	Cells   []Cell    `json:"cells"`
@@ -47,7 +48,7 @@ type Cell struct {
 }
 
 func newReport(o Options) *Report {
-	return &Report{Started: time.Now().UTC(), Machine: thisMachine(o.Dir), Rounds: o.Rounds, RoundMS: o.Round.Milliseconds()}
+	return &Report{Started: time.Now().UTC(), Machine: thisMachine(o.Dir), Slack: o.Slack, Rounds: o.Rounds, RoundMS: o.Round.Milliseconds()}
 }
 
 func (r *Report) finish() { r.Seconds = time.Since(r.Started).Seconds() }
@@ -68,8 +69,9 @@ func (c *Cell) setError(err error) {
 	}
 }
 
-// summarise takes medians; the ratio is the median of the paired ratios, not the ratio of medians.
-func (c *Cell) summarise() {
+// summarise takes medians; the ratio is the median of the paired ratios, not the ratio of medians. slack scales the
+// floor that the cell is judged by.
+func (c *Cell) summarise(slack float64) {
 	if len(c.values) == 0 {
 		return
 	}
@@ -93,7 +95,7 @@ func (c *Cell) summarise() {
 	if c.OpsPerSecond > 0 {
 		c.NanosPerOp = 1e9 / c.OpsPerSecond
 	}
-	c.Pass = c.Error == "" && (c.LowerIsBetter && c.Ratio <= c.Floor || !c.LowerIsBetter && c.Ratio >= c.Floor)
+	c.Pass = c.Error == "" && (c.LowerIsBetter && c.Ratio*slack <= c.Floor || !c.LowerIsBetter && c.Ratio >= c.Floor*slack)
 }
 
 // WriteJSON writes the whole report.

@@ -24,6 +24,7 @@ type cli struct {
 	Tail    tailCmd    `cmd:"" help:"Read a stream as it grows."`
 	Stream  streamCmd  `cmd:"" help:"List, create, look at and reshape streams."`
 	Load    loadCmd    `cmd:"" help:"Generate load and measure it."`
+	Bench   benchCmd   `cmd:"" help:"Measure every part of this build beside a probe."`
 	Demo    demoCmd    `cmd:"" help:"Run the whole thing on a web access log, and check every record."`
 	Inspect inspectCmd `cmd:"" help:"Print what is in a segment file."`
 	Env     envCmd     `cmd:"" help:"Print the environment that points AWS tools at this server."`
