@@ -180,7 +180,7 @@ func onFakeKinesis(t *testing.T, c Config, k *fakeKinesis) (*Report, error) {
 	srv.Start()
 	defer srv.Close()
 	c.Target = "kinesis+" + srv.URL
-	orDefault(&c.Duration, 200*time.Millisecond)
+	orDefault(&c.Duration, 80*time.Millisecond)
 	orDefault(&c.BatchRecords, 50)
 	return Run(t.Context(), c)
 }
@@ -231,6 +231,7 @@ func TestKinesis(t *testing.T) {
 }
 
 func TestKinesisCreatesWithTagsIfItCan(t *testing.T) {
+	t.Parallel()
 	for _, noTags := range []bool{false, true} {
 		k := &fakeKinesis{noTags: noTags}
 		if _, err := onFakeKinesis(t, Config{Ack: AckOS}, k); err != nil {
@@ -269,6 +270,7 @@ func TestKinesisAnswersNonsense(t *testing.T) {
 }
 
 func TestKinesisServerDies(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(&fakeKinesis{})
 	defer srv.Close()
 	r, err := Run(t.Context(), Config{

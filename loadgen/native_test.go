@@ -18,7 +18,7 @@ func startNative(t testing.TB) (target string, e *engine.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: e, RingSize: ring})
+	srv, err := native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: e})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestNative(t *testing.T) {
 	f := func(name string, c Config) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
-			c.Target, c.Duration, c.Keys = addr, 200*time.Millisecond, 100
+			c.Target, c.Duration, c.Keys = addr, 100*time.Millisecond, 100
 			r, err := Run(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
@@ -61,6 +61,7 @@ func TestNative(t *testing.T) {
 }
 
 func TestNativeSplitUnderLoad(t *testing.T) {
+	t.Parallel()
 	addr, e := startNative(t)
 	c := Config{Target: addr, Stream: "s", Shards: 2, Ack: AckOS, Duration: 2 * time.Second, BatchRecords: 50, Consumers: 1}
 	split := make(chan error, 8)
@@ -87,12 +88,13 @@ func TestNativeSplitUnderLoad(t *testing.T) {
 }
 
 func TestNativeServerDies(t *testing.T) {
+	t.Parallel()
 	e, err := engine.Open(engine.Options{FS: vfs.NewMem(4 << 30), Dir: "data", RingSize: 32 << 20, SegmentSize: 32 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close() //nolint:errcheck // only there to be left
-	srv, err := native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: e, RingSize: 32 << 20})
+	srv, err := native.Listen(native.Options{Addr: "127.0.0.1:0", Engine: e})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,8 +107,8 @@ type ReportedConfig struct {
 	Consumers        int          `json:"consumers"`
 	Verify           bool         `json:"verify"`
 	Size             int          `json:"size"`
-	BatchRecords     int          `json:"batch_records"` // at most, per request
-	BatchBytes       int          `json:"batch_bytes"`   // likewise
+	BatchRecords     int          `json:"batch_records"` // of the largest request
+	BatchBytes       int          `json:"batch_bytes"`   // at most, as configured
 	Keys             int          `json:"keys"`
 	Distribution     Distribution `json:"distribution"`
 	ZipfS            float64      `json:"zipf_s"`
@@ -154,6 +154,10 @@ func (r *run) report(verified *Integrity, err, failure error) *Report {
 		Errors: t.errors, ErrorKinds: t.kinds, CutValues: t.cut, Intervals: k.intervals,
 		Config: r.c.reported(r.endpoint), Payload: r.payload, Generator: k.used, Server: k.server,
 		Machine: readMachine(r.c.DataDir), total: k.total, log: k.log,
+	}
+	out.Config.BatchRecords = 0
+	for _, q := range r.workers[0].pool.requests {
+		out.Config.BatchRecords = max(out.Config.BatchRecords, len(q.marks))
 	}
 	for i, w := range r.workers {
 		out.Unsent += w.unsent

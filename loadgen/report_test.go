@@ -121,6 +121,7 @@ func TestGates(t *testing.T) {
 }
 
 func TestHistogramFilesParseBack(t *testing.T) {
+	t.Parallel()
 	c := small()
 	c.Mode, c.Rate, c.Consumers, c.Duration = Open, 20_000, 1, 1200*time.Millisecond
 	r, err := onFaulty(t, c, faults{})

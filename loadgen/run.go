@@ -91,7 +91,6 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 
 	verified, err := r.verify(ctx, failure)
 	r.collector.finish()
-	err = errors.Join(failure, err)
 	return r.report(verified, err, failure), err
 }
 
@@ -207,20 +206,20 @@ func (r *run) closeWorkers() {
 	}
 }
 
-// verify reads back what has not been read yet, if it is to be.
+// verify reads back what has not been read yet, if it is to be. The error includes failure, the load's own, if any.
 func (r *run) verify(ctx context.Context, failure error) (*Integrity, error) {
 	if r.back == nil {
-		return nil, nil
+		return nil, failure
 	}
 	defer r.back.close()
 	if ctx.Err() != nil {
-		return nil, nil
+		return nil, failure
 	}
 	if r.c.NoVerify {
-		if err := r.back.failure(); err != nil {
+		if err := r.back.failure(); err != nil && failure == nil {
 			return nil, fmt.Errorf("%w: %w", ErrVerify, err)
 		}
-		return nil, nil
+		return nil, failure
 	}
 	if failure != nil {
 		// The target may be gone: see what it still gives, but not for long.
@@ -229,14 +228,17 @@ func (r *run) verify(ctx context.Context, failure error) (*Integrity, error) {
 		ctx = short
 	}
 	if err := r.back.finish(ctx); err != nil {
+		if failure != nil {
+			return nil, failure // which says it all
+		}
 		return nil, fmt.Errorf("%w: %w", ErrVerify, err)
 	}
 	out := r.book.outcome()
 	if out.violated() {
-		return &out, fmt.Errorf("%w: %d lost, %d duplicates, %d out of order, %d corrupt", ErrIntegrity,
-			out.Lost, out.Duplicates, out.Disorder, out.Corrupt)
+		return &out, errors.Join(failure, fmt.Errorf("%w: %d lost, %d duplicates, %d out of order, %d corrupt", ErrIntegrity,
+			out.Lost, out.Duplicates, out.Disorder, out.Corrupt))
 	}
-	return &out, nil
+	return &out, failure
 }
 
 // tuneGC keeps the garbage collector from running until a gigabyte has been added, and returns what undoes that.

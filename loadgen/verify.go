@@ -194,7 +194,12 @@ func (b *readback) finish(ctx context.Context) error {
 		wg.Go(func() { errs[i] = b.finishOne(ctx, st) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return err // one tells it; where one reader fails the others mostly do too
+		}
+	}
+	return nil
 }
 
 func (b *readback) finishOne(ctx context.Context, st *readerState) error {
