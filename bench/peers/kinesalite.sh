@@ -10,7 +10,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$sc
 (cd "$scratch" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund kinesalite@3.3.3 >/dev/null)
 peer=$((20000 + RANDOM % 10000)) ours=$((30000 + RANDOM % 10000))
 node "$scratch/node_modules/kinesalite/cli.js" --port $peer --createStreamMs 0 --shardLimit 1000 >"$scratch/peer.log" 2>&1 &
-"$scratch/shardmill" serve --data "$scratch/data" --durability os --listen 127.0.0.1:$ours --tls "" --native "" >"$scratch/ours.log" 2>&1 &
+"$scratch/shardmill" serve --data "$scratch/data" --durability os --listen 127.0.0.1:$ours --tls off --native off >"$scratch/ours.log" 2>&1 &
 for port in $peer $ours; do
   for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null && break; sleep 0.1; done
 done
