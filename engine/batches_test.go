@@ -356,7 +356,7 @@ func TestManyShards(t *testing.T) {
 	const n = 10000
 	s := createTest(t, e, "large", n)
 	g, f, h := count()
-	if g > goroutines || f > files {
+	if g > goroutines || f > files+2 { // the lane prepares its next segment when it likes
 		t.Fatalf("%d goroutines and %d files more", g-goroutines, f-files)
 	}
 	perShard := (int64(h) - int64(heap)) / n

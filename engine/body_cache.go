@@ -73,7 +73,7 @@ func (c *bodyCache) newBody(at uint64, rawLen int) *body {
 	if !ok || d.size > 4*rawLen {
 		d = &body{}
 	}
-	*d = body{cache: c, it: d.it, position: at, size: max(rawLen, d.size)} //nolint:govet // nobody else has it
+	*d = body{cache: c, it: d.it, position: at, size: max(rawLen, d.size)}
 	d.it.Zstd = c.zstd
 	d.refs.Store(1)
 	return d

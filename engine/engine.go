@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -72,7 +73,6 @@ type Engine struct {
 	cat        *catalog.Catalog
 	lane       *lane.Lane
 	seal       *sealer
-	zstd       *zstdpool.Pool
 	names      sync.Map // Name -> *Stream
 	shards     shardTable
 	appendings appendingPool
@@ -86,6 +86,7 @@ type Engine struct {
 	stop       context.Context // done from Close on
 	cancel     context.CancelFunc
 	loops      sync.WaitGroup
+	trimmed    atomic.Pointer[Error] // why the last attempt to trim failed
 	failed     atomic.Pointer[Error] // why control operations and the appends they hold up fail from now on
 	broken     context.Context       // done once failed is set
 	fail1      context.CancelFunc
@@ -109,7 +110,7 @@ func Open(o Options) (*Engine, error) {
 	if err := e.open(); err != nil {
 		e.cancel()
 		e.fail1()
-		e.release()
+		_ = e.release() // why it cannot be opened is what the caller must hear of
 		return nil, err
 	}
 	e.loops.Go(e.background)
@@ -117,6 +118,9 @@ func Open(o Options) (*Engine, error) {
 }
 
 func (e *Engine) open() (err error) {
+	if e.o.Durability > LevelMem {
+		return fmt.Errorf("engine: unknown durability %d", e.o.Durability)
+	}
 	laneOptions := lane.Options{RingSize: e.o.RingSize, SegmentSize: e.o.SegmentSize, Appender: e.o.Appender}
 	catalogOptions := catalog.Options{}
 	if e.o.FS != nil {
@@ -193,7 +197,8 @@ func (e *Engine) fail(err *Error) {
 	}
 }
 
-// Err is nil, or why the engine takes no more appends or changes. It stays until the engine is opened anew.
+// Err is nil, or why the engine takes no more appends or changes; that stays until the engine is opened anew. Failing
+// that, it is why old segments could not be removed, until they can.
 func (e *Engine) Err() error {
 	if err := e.failed.Load(); err != nil {
 		return err
@@ -204,7 +209,7 @@ func (e *Engine) Err() error {
 	if err := e.cat.Err(); err != nil {
 		return catalogError(err)
 	}
-	return nil
+	return asError(e.trimmed.Load())
 }
 
 // name completes n with the engine's account and region.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/codec/sequence"
+	"github.com/shardmill/shardmill/engine/catalog"
 )
 
 // IteratorType is one of the five of GetShardIterator.
@@ -35,10 +36,10 @@ func (e *Engine) Iterator(n Name, shardID string, typ IteratorType, seq string, 
 	return s.Iterator(shardID, typ, seq, t)
 }
 
-// Iterator makes the token GetShardIterator returns, good for five minutes. sequence is the decimal form, empty where not
+// Iterator makes the token GetShardIterator returns, good for five minutes. number is a sequence number in decimal, empty where not
 // given; t is for AtTimestamp. Errors: CodeNotFound, CodeInvalidArgument; CodeInternal for a sequence number of the first
 // Kinesis version, as AWS answers.
-func (s *Stream) Iterator(shardID string, typ IteratorType, sequence string, t *time.Time) (string, error) {
+func (s *Stream) Iterator(shardID string, typ IteratorType, number string, t *time.Time) (string, error) {
 	index, ok := ParseShardID(shardID)
 	if !ok {
 		return "", noShardNamed(s.name, shardID)
@@ -48,13 +49,16 @@ func (s *Stream) Iterator(shardID string, typ IteratorType, sequence string, t *
 		return "", noSuchShard(s.name, index)
 	}
 	sh := info.Shard(index)
-	if sh == nil {
+	if sh == nil || info.Status == catalog.Creating { // AWS lists no shards before a stream is ACTIVE
 		return "", noSuchShard(s.name, index)
 	}
 	now := time.Now()
-	seq, at, err := s.startingPoint(sh, typ, sequence, t, now)
+	seq, at, err := s.startingPoint(sh, typ, number, t, now)
 	if err != nil {
 		return "", err
+	}
+	if typ == AfterSequence && number == startNumber(sh) {
+		typ = TrimHorizon // it names no record, but in memory the first one has its position
 	}
 	position, err := s.seek(info, sh, typ, seq, at)
 	if err != nil {
@@ -62,6 +66,9 @@ func (s *Stream) Iterator(shardID string, typ IteratorType, sequence string, t *
 	}
 	return s.token(sh.Index, position, now), nil
 }
+
+// startNumber is the shard's StartingSequenceNumber.
+func startNumber(sh *ShardInfo) string { return sequence.Start(sh.CreatedSeconds, sh.Index).String() }
 
 func (s *Stream) token(index uint32, position uint64, now time.Time) string {
 	return s.e.seal.seal(iterator{made: now.UnixMilli(), stream: s.id, shard: index, position: position, name: s.name})

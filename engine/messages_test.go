@@ -207,10 +207,8 @@ func TestIteratorMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := openTest(t, Options{RingSize: smallRing})
 		s := createTest(t, e, "s", 3)
-		other := createTest(t, e, "t", 3)
 		time.Sleep(1500 * time.Millisecond) // another second: another stream's numbers differ
 		late := createTest(t, e, "late", 3)
-		_ = other
 		first := put(t, s, rec("a", "1"))[0]
 		shard := ShardID(first.Shard)
 		number := first.Sequence.String()
@@ -265,7 +263,13 @@ func TestIteratorMessages(t *testing.T) {
 			f(id, Latest, "", nil, 0, "")
 			f(id, TrimHorizon, "", nil, 0, "")
 		}
+	})
+}
 
+func TestExpiredIterator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := openTest(t, Options{RingSize: smallRing})
+		s := createTest(t, e, "s", 3)
 		_, err := e.Iterator(Name{Stream: "nope"}, "5", Latest, "", nil)
 		wantError(t, err, CodeNotFound, "Shard shardId-000000000005 in stream nope under account 000000000000 does not exist")
 		_, err = e.Iterator(Name{Stream: "nope"}, "x", Latest, "", nil)

@@ -73,8 +73,10 @@ func (m *pageMemory) release() {
 	for _, b := range m.bodies {
 		b.release()
 	}
+	if len(m.bodies) > 0 || cap(m.buf) > keptPage {
+		clear(m.records) // they must not keep alive what m does not
+	}
 	clear(m.bodies)
-	clear(m.records) // they point into bodies of the cache
 	m.bodies, m.records = m.bodies[:0], m.records[:0]
 	m.packed = batch.Iterator{}
 	if cap(m.buf) > keptPage {

@@ -29,74 +29,7 @@ func TestSplitMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, recs...)
-	check := func(s *Stream) {
-		t.Helper()
-		info := s.Info()
-		f := func(index uint32, open bool, parent, adjacent int32, first, last hashkey.Key) {
-			t.Helper()
-			sh := info.Shard(index)
-			if sh.Open() != open || sh.Parent != parent || sh.AdjacentParent != adjacent || sh.Range != (hashkey.Range{First: first, Last: last}) {
-				t.Fatalf("%+v", *sh)
-			}
-		}
-		f(0, false, -1, -1, hashkey.Key{}, hashkey.Full().Mid().Prev())
-		f(1, false, -1, -1, hashkey.Full().Mid(), hashkey.Max())
-		f(2, true, 0, -1, hashkey.Key{}, mid.Prev())
-		f(3, false, 0, -1, mid, hashkey.Full().Mid().Prev())
-		f(4, true, 3, 1, mid, hashkey.Max())
-		for _, sh := range info.Shards {
-			for _, p := range []int32{sh.Parent, sh.AdjacentParent} {
-				if p < 0 {
-					continue
-				}
-				parent := info.Shard(uint32(p))
-				if sh.CreatedSeconds <= parent.ClosedSeconds || sh.Start < parent.End {
-					t.Fatalf("child %+v of %+v", sh, *parent)
-				}
-				end := sequence.End(parent.CreatedSeconds, parent.Index, parent.ClosedSeconds)
-				if start := sequence.Start(sh.CreatedSeconds, sh.Index); start.String() <= end.String() {
-					t.Fatalf("the child begins at %v, its parent ends at %v", start, end)
-				}
-			}
-		}
-		all := readAll(t, s, 64)
-		if len(all) != 3*len(recs) {
-			t.Fatalf("%d records, want %d", len(all), 3*len(recs))
-		}
-		last := map[string]string{} // a key's records have rising sequence numbers, through splits and merges
-		count := map[string]int{}
-		for _, g := range all {
-			n := g.seq.String()
-			if n <= last[g.key] {
-				t.Fatalf("key %s: %s after %s", g.key, n, last[g.key])
-			}
-			last[g.key] = n
-			count[g.data]++
-		}
-		for _, r := range recs {
-			if count[string(r.Data)] != 3 {
-				t.Fatalf("%q came %d times", r.Data, count[string(r.Data)])
-			}
-		}
-		_, children := readShard(t, s, 0, 0)
-		if len(children) != 2 || children[0].Index != 2 || children[1].Index != 3 {
-			t.Fatalf("children of 0: %+v", children)
-		}
-		_, children = readShard(t, s, 1, 10)
-		if len(children) != 1 || children[0].Index != 4 || children[0].Parent != 3 || children[0].AdjacentParent != 1 {
-			t.Fatalf("children of 1: %+v", children)
-		}
-		token, err := s.Iterator("1", Latest, "", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := s.e.Records(ctx, token, 0)
-		if err != nil || p.Next != "" || len(p.Records) != 0 || len(p.Children) != 1 || p.MillisBehind != 0 {
-			t.Fatalf("LATEST of a closed shard: %+v, %v", p, err)
-		}
-		p.Release()
-	}
-	check(s)
+	checkSplitMerge(t, s, recs, mid)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +38,82 @@ func TestSplitMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(s)
+	checkSplitMerge(t, s, recs, mid)
+}
+
+// checkSplitMerge checks what TestSplitMerge has made: 0 split into 2 and 3, then 3 and 1 merged into 4.
+func checkSplitMerge(t *testing.T, s *Stream, recs []Record, mid hashkey.Key) {
+	t.Helper()
+	info := s.Info()
+	f := func(index uint32, open bool, parent, adjacent int32, first, last hashkey.Key) {
+		t.Helper()
+		sh := info.Shard(index)
+		if sh.Open() != open || sh.Parent != parent || sh.AdjacentParent != adjacent || sh.Range != (hashkey.Range{First: first, Last: last}) {
+			t.Fatalf("%+v", *sh)
+		}
+	}
+	f(0, false, -1, -1, hashkey.Key{}, hashkey.Full().Mid().Prev())
+	f(1, false, -1, -1, hashkey.Full().Mid(), hashkey.Max())
+	f(2, true, 0, -1, hashkey.Key{}, mid.Prev())
+	f(3, false, 0, -1, mid, hashkey.Full().Mid().Prev())
+	f(4, true, 3, 1, mid, hashkey.Max())
+	for _, sh := range info.Shards {
+		for _, p := range []int32{sh.Parent, sh.AdjacentParent} {
+			if p < 0 {
+				continue
+			}
+			parent := info.Shard(uint32(p))
+			if sh.CreatedSeconds <= parent.ClosedSeconds || sh.Start < parent.End {
+				t.Fatalf("child %+v of %+v", sh, *parent)
+			}
+			end := sequence.End(parent.CreatedSeconds, parent.Index, parent.ClosedSeconds)
+			if start := sequence.Start(sh.CreatedSeconds, sh.Index); start.String() <= end.String() {
+				t.Fatalf("the child begins at %v, its parent ends at %v", start, end)
+			}
+		}
+	}
+	checkThrice(t, s, recs)
+	_, children := readShard(t, s, 0, 0)
+	if len(children) != 2 || children[0].Index != 2 || children[1].Index != 3 {
+		t.Fatalf("children of 0: %+v", children)
+	}
+	_, children = readShard(t, s, 1, 10)
+	if len(children) != 1 || children[0].Index != 4 || children[0].Parent != 3 || children[0].AdjacentParent != 1 {
+		t.Fatalf("children of 1: %+v", children)
+	}
+	token, err := s.Iterator("1", Latest, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.e.Records(context.Background(), token, 0)
+	if err != nil || p.Next != "" || len(p.Records) != 0 || len(p.Children) != 1 || p.MillisBehind != 0 {
+		t.Fatalf("LATEST of a closed shard: %+v, %v", p, err)
+	}
+	p.Release()
+}
+
+// checkThrice makes sure that each record is there three times, and each key's in order.
+func checkThrice(t *testing.T, s *Stream, recs []Record) {
+	t.Helper()
+	all := readAll(t, s, 64)
+	if len(all) != 3*len(recs) {
+		t.Fatalf("%d records, want %d", len(all), 3*len(recs))
+	}
+	last := map[string]string{} // a key's records have rising sequence numbers, through splits and merges
+	count := map[string]int{}
+	for _, g := range all {
+		n := g.seq.String()
+		if n <= last[g.key] {
+			t.Fatalf("key %s: %s after %s", g.key, n, last[g.key])
+		}
+		last[g.key] = n
+		count[g.data]++
+	}
+	for _, r := range recs {
+		if count[string(r.Data)] != 3 {
+			t.Fatalf("%q came %d times", r.Data, count[string(r.Data)])
+		}
+	}
 }
 
 // The rules of UpdateShardCount: equal ranges, complete lineage, no hole.
@@ -124,8 +132,9 @@ func TestReshard(t *testing.T) {
 				t.Fatalf("%v: %d open shards, want %d", counts, len(open), target)
 			}
 			for i, want := range hashkey.Even(target) {
-				at, off := open[i].Range.First, hashkey.Key{}
-				if off = at.Sub(want.First); at.Less(want.First) {
+				at := open[i].Range.First
+				off := at.Sub(want.First)
+				if at.Less(want.First) {
 					off = want.First.Sub(at)
 				}
 				if off.Hi != 0 || off.Lo > reshardSlack {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -57,7 +56,7 @@ func cutoff(info *StreamInfo, now time.Time) int64 {
 }
 
 // expire frees what nobody can read any more: segments older than the longest retention of any stream, and closed shards
-// whose last record has expired.
+// whose last record has expired. A segment that cannot be removed is tried again the next time; Err tells meanwhile.
 func (e *Engine) expire(now time.Time) *Error {
 	oldest := now.UnixMicro()
 	var failed *Error
@@ -70,15 +69,11 @@ func (e *Engine) expire(now time.Time) *Error {
 	if failed != nil {
 		return failed
 	}
-	before := trimPoint(e.lane.Segments(), oldest)
-	if before <= e.lane.Horizon() {
-		return nil
-	}
-	if err := e.lane.Trim(before); err != nil {
-		if errors.Is(err, lane.ErrClosed) {
-			return stoppedError(err)
+	if before := trimPoint(e.lane.Segments(), oldest); before > e.lane.Horizon() {
+		e.trimmed.Store(nil)
+		if err := e.lane.Trim(before); err != nil {
+			e.trimmed.Store(laneError(err))
 		}
-		return laneError(err)
 	}
 	return nil
 }
@@ -110,7 +105,7 @@ func (s *Stream) dropExpired(now time.Time) *Error {
 	defer s.control.Unlock()
 	info, err := s.exists()
 	if err != nil {
-		return nil //nolint:nilerr // the stream is gone, and its shards with it
+		return nil // the stream is gone, and its shards with it
 	}
 	next := info.Clone()
 	next.Shards = slices.DeleteFunc(next.Shards, expired(info))

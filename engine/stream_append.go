@@ -310,10 +310,13 @@ func (a *appending) failAll(places []int32, out []Appended, err *Error) {
 
 // AppendBatch appends a ready-made batch that passed batch.Check to the open shard whose lane id it names. It never blocks
 // and allocates nothing; the caller waits through Observe. CodeStaleRoute: the shard is not open here (any more), fetch
-// the shards anew; CodeThrottled: the ring is full; CodeStopped.
+// the shards anew; CodeThrottled: the ring is full; CodeNotFound; CodeStopped.
 func (s *Stream) AppendBatch(b batch.Batch) (Ticket, error) {
 	if len(b) < batch.HeaderLen || b.Records() == 0 || b.Records() > b.Len() {
 		return Ticket{}, errBatchShape
+	}
+	if _, refused := s.accepts(); refused != nil {
+		return Ticket{}, refused
 	}
 	sh := s.e.shards.get(b.Shard())
 	if sh == nil || sh.s != s || !sh.enter() {

@@ -66,7 +66,7 @@ func TestTransitions(t *testing.T) {
 		status(s, catalog.Deleting)
 		wantError(t, s.Append(ctx, []Record{rec("a", "1")}, LevelMem, out), CodeNotFound, missing)
 		wantError(t, s.Reshard(ctx, 4), CodeInUse, "Stream s under account 000000000000 not ACTIVE, instead in state DELETING")
-		if _, err := s.AppendBatch(buildBatch(t, s.Info().Shards[1].ID, 0, numbered(1))); asCode(t, err).Code != CodeStaleRoute {
+		if _, err := s.AppendBatch(buildBatch(t, s.Info().Shards[1].ID, 0, numbered(1))); asCode(t, err).Code != CodeNotFound {
 			t.Fatal(err)
 		}
 		if err := e.DeleteStream(ctx, s.name); err != nil { // again is fine
@@ -83,7 +83,15 @@ func TestTransitions(t *testing.T) {
 		if s.Info() == nil {
 			t.Fatal("a handle of a stream that is gone has no info")
 		}
+	})
+}
 
+// No more than five streams of an account may be CREATING at once.
+func TestCreatingLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		const takes = time.Second
+		e := openTest(t, Options{RingSize: smallRing, Transition: takes})
 		for i := range creatingLimit {
 			createTest(t, e, fmt.Sprint("c", i), 1)
 		}
@@ -94,7 +102,8 @@ func TestTransitions(t *testing.T) {
 			t.Fatal(err)
 		}
 		createTest(t, e, "more", 1)
-		arrive()
+		time.Sleep(takes)
+		synctest.Wait()
 		if open, _, _ := e.ShardUse("", ""); open != creatingLimit {
 			t.Fatalf("%d open shards", open)
 		}
