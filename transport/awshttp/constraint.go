@@ -50,7 +50,10 @@ func (c *checker) structure(s *Shape, v Value, path string) {
 			c.value(m.Shape, mv, at)
 			continue
 		}
-		if u := Value(v.Get(m.Unless)); m.Required && (m.Unless == "" || u.Kind == Null) {
+		if !m.Required {
+			continue
+		}
+		if other := v.Get(m.Unless); other.Kind == Null {
 			c.fail(mv, m.Shape, at, "Member must not be null")
 		}
 	}

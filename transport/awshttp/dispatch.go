@@ -37,7 +37,7 @@ type exchange struct {
 	codec           Codec // nil: unknown content type
 }
 
-// ServeHTTP answers one AWS request. The order of the checks is the one AWS uses; see the package's tests.
+// serveAWS answers one AWS request. The order of the checks is the one AWS uses; see the package's tests.
 func (s *Server) serveAWS(w http.ResponseWriter, r *http.Request) {
 	x := exchange{s: s, w: w, r: r}
 	x.target()

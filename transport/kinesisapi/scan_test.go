@@ -47,8 +47,12 @@ func sameRecord(got *engine.Record, want PutRecordsRequestEntry) error {
 		return fmt.Errorf("record %q %q %v, want %+v", got.Key, got.Data, got.Explicit, want)
 	}
 	if got.Explicit != nil {
-		if k, err := hashkey.Parse(want.ExplicitHashKey); err != nil || k != *got.Explicit {
-			return fmt.Errorf("hash key %v, want %s (%v)", got.Explicit, want.ExplicitHashKey, err)
+		k, err := hashkey.Parse(want.ExplicitHashKey)
+		if err != nil {
+			return err
+		}
+		if k != *got.Explicit {
+			return fmt.Errorf("hash key %v, want %v", got.Explicit, k)
 		}
 	}
 	return nil
