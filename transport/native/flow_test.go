@@ -337,36 +337,48 @@ func TestNeverReader(t *testing.T) {
 	}
 }
 
-func TestSubscribeAcrossSplit(t *testing.T) {
-	r := newRig(t, memOptions(), native.Options{})
-	c := r.dial(nativeclient.Options{})
-	s := r.open(c, "s", 1, nativeclient.LevelDisk)
-	parent := s.Shards()[0].ID
-	sub, err := s.Subscribe(t.Context(), []uint32{parent}, nativeclient.From{Kind: nativeclient.FromLatest}, 64<<10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := s.NewProducer(nativeclient.ProducerOptions{BatchBytes: 4096})
-	const n = 2000
+// produceNumbers produces the numbers below n under ten keys and waits for them.
+func produceNumbers(t *testing.T, p *nativeclient.Producer, n int) {
+	t.Helper()
 	for i := range n {
 		p.Produce(t.Context(), fmt.Appendf(nil, "k%d", i%10), fmt.Append(nil, i))
 	}
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got := 0
-	for got < n {
-		d, err := sub.Next(t.Context())
+}
+
+func TestSubscribeAcrossSplit(t *testing.T) {
+	r := newRig(t, memOptions(), native.Options{})
+	s := r.open(r.dial(nativeclient.Options{}), "s", 1, nativeclient.LevelDisk)
+	sub, err := s.Subscribe(t.Context(), []uint32{s.Shards()[0].ID}, nativeclient.From{Kind: nativeclient.FromLatest}, 64<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.NewProducer(nativeclient.ProducerOptions{BatchBytes: 4096})
+	defer func() { _ = p.Close() }()
+	const n = 2000
+	produceNumbers(t, p, n)
+	next := func() (nativeclient.Delivery, []string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		d, err := sub.Next(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, rec := range records(t, d.Batches) {
+		recs := records(t, d.Batches)
+		d.Release()
+		return d, recs
+	}
+	for got := 0; got < n; {
+		_, recs := next()
+		for _, rec := range recs {
 			if rec != fmt.Sprint(got) {
 				t.Fatalf("record %d is %s", got, rec)
 			}
 			got++
 		}
-		d.Release()
 	}
 	st, err := r.eng.Stream(engine.Name{Stream: "s"})
 	if err != nil {
@@ -376,13 +388,9 @@ func TestSubscribeAcrossSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Nothing is appended: the end of the parent shows all the same.
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	d, err := sub.Next(ctx)
-	if err != nil || !d.End || len(d.Batches) != 0 {
-		t.Fatalf("end of the parent: %+v, %v", d, err)
+	if d, recs := next(); !d.End || len(recs) != 0 {
+		t.Fatalf("end of the parent: %+v with %d records", d, len(recs))
 	}
-	d.Release()
 	if err := sub.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -395,28 +403,15 @@ func TestSubscribeAcrossSplit(t *testing.T) {
 			children = append(children, sh.ID)
 		}
 	}
-	if len(children) != 2 {
-		t.Fatalf("%d open shards", len(children))
+	if sub, err = s.Subscribe(t.Context(), children, nativeclient.From{Kind: nativeclient.FromHorizon}, 0); err != nil || len(children) != 2 {
+		t.Fatalf("%d children: %v", len(children), err)
 	}
-	if sub, err = s.Subscribe(t.Context(), children, nativeclient.From{Kind: nativeclient.FromHorizon}, 0); err != nil {
-		t.Fatal(err)
-	}
-	for i := range n {
-		p.Produce(t.Context(), fmt.Appendf(nil, "k%d", i%10), fmt.Append(nil, i))
-	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
+	produceNumbers(t, p, n)
 	from := map[uint32]int{}
-	for got = 0; got < n; {
-		d, err := sub.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := len(records(t, d.Batches))
-		got += k
-		from[d.Shard] += k
-		d.Release()
+	for got := 0; got < n; {
+		d, recs := next()
+		got += len(recs)
+		from[d.Shard] += len(recs)
 	}
 	if len(from) != 2 {
 		t.Errorf("records by shard: %v", from)
