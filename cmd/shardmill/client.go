@@ -182,6 +182,9 @@ func nextStep(err error) string {
 	}
 	switch api.ErrorCode() {
 	case "ResourceNotFoundException":
+		if strings.Contains(api.ErrorMessage(), "shardId-") {
+			return ". See its shards with: shardmill stream describe"
+		}
 		return ". See what there is with: shardmill stream ls"
 	case "ResourceInUseException":
 		return ". Look at it with: shardmill stream describe"

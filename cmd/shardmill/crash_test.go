@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
 	"github.com/shardmill/shardmill/transport/nativeclient"
 )
 
@@ -33,7 +34,7 @@ const (
 	crashHTTPProducers   = 2
 	crashKeys            = 3    // per producer
 	crashBurst           = 2000 // records a producer sends per cycle without waiting for each
-	crashGeneration      = 100  // cycles on one data folder before everything in it is read again
+	crashGeneration      = 50   // cycles on one data folder before everything in it is read again
 	crashMaxLoad         = 300 * time.Millisecond
 )
 
@@ -51,6 +52,7 @@ func TestCrash(t *testing.T) {
 		n := min(crashGeneration, *crashCycles-done)
 		c.generation(n)
 		done += n
+		t.Logf("%d cycles, %d records so far", done, c.present)
 	}
 	fmt.Printf("crash: cycles=%d records=%d acknowledged=%d unacknowledged_kept=%d seen=%d reshards=%d lost=0 duplicates=0 disorder=0\n",
 		*crashCycles, c.present, c.acked, c.present-c.acked, c.seen.Load(), c.reshards)

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/shardmill/shardmill/codec/batch"
 	"github.com/shardmill/shardmill/codec/hashkey"
 	"github.com/shardmill/shardmill/transport/nativeclient"
-	"golang.org/x/sync/errgroup"
 )
 
 // demoCredit is how many bytes the server may push ahead of the demo's reader.
@@ -65,7 +66,8 @@ func putAllNative(ctx context.Context, s *nativeclient.Stream, l *ledger) error 
 	waiters.Go(func() error {
 		for a := range acks {
 			if _, err := a.future.Wait(waiting); err != nil {
-				for range acks { //nolint:revive // the sender must not block on a full channel
+				for range acks { // the sender must not block on a full channel
+					continue
 				}
 				return fmt.Errorf("produce: %w", err)
 			}

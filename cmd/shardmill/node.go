@@ -153,8 +153,12 @@ func (n *node) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	disk := n.opts.FS
+	if disk == nil {
+		disk = vfs.OS()
+	}
 	n.engine, err = engine.Open(engine.Options{
-		FS: vfs.OS(), Dir: filepath.Join(n.dir, "log"), Durability: level, RingSize: int(n.opts.RingSize),
+		FS: disk, Dir: filepath.Join(n.dir, "log"), Durability: level, RingSize: int(n.opts.RingSize),
 		SegmentSize: int64(n.opts.SegmentSize), ShardLimit: n.opts.ShardLimit, Transition: n.opts.Transition,
 		Account: n.opts.Account, Region: n.opts.Region,
 	})
@@ -186,7 +190,8 @@ func (n *node) logState() metrics.Log {
 	open, _, _ := n.engine.ShardUse(account, region)
 	return metrics.Log{
 		Published: w.Published, Written: w.Written, Durable: w.Durable,
-		Streams: len(n.engine.Streams(account, region)), OpenShards: open, Failed: n.engine.Err() != nil,
+		Streams: len(n.engine.Streams(account, region)), OpenShards: open, Malformed: n.engine.Malformed(),
+		Failed: n.engine.Err() != nil,
 	}
 }
 
@@ -238,7 +243,11 @@ func (n *node) startNative() error {
 	if n.native, err = native.Listen(o); err != nil {
 		return listenError("--native", n.opts.Native, err)
 	}
-	n.nativeAddr = n.native.Addr().String()
+	n.nativeAddr = shownAddr(n.native.Addr())
+	n.metrics.WatchNative(func() metrics.Native {
+		s := n.native.Stats()
+		return metrics.Native{Sessions: s.Sessions, Refused: s.Refused, SlowReaders: s.SlowReaders, Held: s.Held}
+	})
 	return nil
 }
 

@@ -25,10 +25,10 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 func (t *table) write(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(t.head) > 0 {
-		fmt.Fprintln(tw, strings.Join(t.head, "\t")) //nolint:errcheck // Flush reports it
+		fmt.Fprintln(tw, strings.Join(t.head, "\t"))
 	}
 	for _, row := range t.rows {
-		fmt.Fprintln(tw, strings.Join(row, "\t")) //nolint:errcheck // Flush reports it
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	return tw.Flush()
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/shardmill/shardmill/internal/vfs"
 )
 
 // serveCmd runs the server until a signal or a failed disk ends it.
@@ -58,6 +60,11 @@ func (s *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	return runNode(ctx, a, o)
+}
+
+// runNode runs a server until ctx ends or something that it can not do without fails.
+func runNode(ctx context.Context, a *app, o nodeOptions) error {
 	n, err := startNode(ctx, o)
 	if err != nil {
 		return err
@@ -88,6 +95,7 @@ type nodeOptions struct {
 	serveCmd
 	Keys []accessKey
 	Log  *slog.Logger
+	FS   vfs.FS // nil: the real disk
 }
 
 // options checks the flags against each other.

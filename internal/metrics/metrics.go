@@ -1,7 +1,7 @@
 // Package metrics is what the server tells Prometheus: a registry of its own, counters for the requests of all
-// services, and a collector that reads the log's state when asked.
+// services, and collectors that read the state of the log and of the native server when asked.
 //
-// Main types: Registry, Requests, Log. Names begin with shardmill_, units are seconds and bytes, label values are
+// Main types: Registry, Requests, Log, Native. Names begin with shardmill_, units are seconds and bytes, label values are
 // bounded: services and operations come from the API tables, codes from the error lists. It writes no bytes but the
 // Prometheus text format, which client_golang makes.
 package metrics
@@ -96,40 +96,79 @@ func (o *Operation) Observe(code string, took time.Duration) {
 	o.duration().Observe(took.Seconds())
 }
 
-// Log is the state of a lane at one moment.
+// Log is the state of the log at one moment.
 type Log struct {
 	Published, Written, Durable uint64 // positions
 	Streams, OpenShards         int
-	Failed                      bool // takes no more appends
+	Malformed                   uint64 // batches whose producer built them wrongly, left out of answers
+	Failed                      bool   // takes no more appends
 }
 
-// logCollector asks for the state at each scrape, so that nothing is counted while nobody looks.
-type logCollector struct {
-	mu    sync.Mutex // one scrape at a time asks
-	state func() Log
-	descs []*prometheus.Desc
-	value []func(*Log) float64
-	kind  []prometheus.ValueType
+// Native is the state of the native protocol's server at one moment.
+type Native struct {
+	Sessions                   int64
+	Refused, SlowReaders, Held uint64
 }
 
 // WatchLog registers the log's metrics. state is called at each scrape and must not block for long.
 func (r *Registry) WatchLog(state func() Log) {
-	c := &logCollector{state: state}
+	c := &collector[Log]{state: state}
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
 	c.add("shardmill_log_published_bytes_total", "Address space handed out to appends.", counter, func(l *Log) float64 { return float64(l.Published) })
 	c.add("shardmill_log_written_bytes_total", "Address space handed to the operating system.", counter, func(l *Log) float64 { return float64(l.Written) })
 	c.add("shardmill_log_durable_bytes_total", "Address space that is synced.", counter, func(l *Log) float64 { return float64(l.Durable) })
 	c.add("shardmill_log_unsynced_bytes", "Published and not yet synced.", gauge, func(l *Log) float64 { return float64(l.Published - min(l.Durable, l.Published)) })
+	c.add("shardmill_log_malformed_batches_total", "Batches, or their ends, that readers left out because their producer built them wrongly.", counter, func(l *Log) float64 { return float64(l.Malformed) })
 	c.add("shardmill_log_failed", "1 after a disk failure: the log takes no more appends.", gauge, func(l *Log) float64 { return oneIf(l.Failed) })
 	c.add("shardmill_streams", "Streams in the server's default account and region.", gauge, func(l *Log) float64 { return float64(l.Streams) })
 	c.add("shardmill_open_shards", "Open shards of those streams.", gauge, func(l *Log) float64 { return float64(l.OpenShards) })
 	r.reg.MustRegister(c)
 }
 
-func (c *logCollector) add(name, help string, kind prometheus.ValueType, value func(*Log) float64) {
-	c.descs = append(c.descs, prometheus.NewDesc(name, help, nil, nil))
-	c.kind = append(c.kind, kind)
-	c.value = append(c.value, value)
+// WatchNative registers the metrics of the native protocol, as WatchLog does.
+func (r *Registry) WatchNative(state func() Native) {
+	c := &collector[Native]{state: state}
+	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
+	c.add("shardmill_native_sessions", "Connections of the native protocol.", gauge, func(n *Native) float64 { return float64(n.Sessions) })
+	c.add("shardmill_native_refused_total", "Connections ended with an error frame.", counter, func(n *Native) float64 { return float64(n.Refused) })
+	c.add("shardmill_native_slow_readers_total", "Connections ended for not reading what they asked for.", counter, func(n *Native) float64 { return float64(n.SlowReaders) })
+	c.add("shardmill_native_held_frames_total", "PRODUCE frames that waited for room in the ring.", counter, func(n *Native) float64 { return float64(n.Held) })
+	r.reg.MustRegister(c)
+}
+
+// collector asks for a state at each scrape, so that nothing is counted while nobody looks.
+type collector[S any] struct {
+	mu    sync.Mutex // one scrape at a time asks
+	state func() S
+	all   []metric[S]
+}
+
+// metric is one value of a state.
+type metric[S any] struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*S) float64
+}
+
+func (c *collector[S]) add(name, help string, kind prometheus.ValueType, value func(*S) float64) {
+	c.all = append(c.all, metric[S]{prometheus.NewDesc(name, help, nil, nil), kind, value})
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector[S]) Describe(out chan<- *prometheus.Desc) {
+	for _, m := range c.all {
+		out <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector[S]) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	s := c.state()
+	c.mu.Unlock()
+	for _, m := range c.all {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
+	}
 }
 
 func oneIf(b bool) float64 {
@@ -137,21 +176,4 @@ func oneIf(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// Describe implements prometheus.Collector.
-func (c *logCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
-		out <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *logCollector) Collect(out chan<- prometheus.Metric) {
-	c.mu.Lock()
-	l := c.state()
-	c.mu.Unlock()
-	for i, d := range c.descs {
-		out <- prometheus.MustNewConstMetric(d, c.kind[i], c.value[i](&l))
-	}
 }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func scrape(t *testing.T, r *Registry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	r.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text, err := io.ReadAll(w.Result().Body)
 	if err != nil || w.Code != 200 {
 		t.Fatalf("scrape: status %d, %v\n%s", w.Code, err, text)
@@ -32,6 +33,7 @@ func TestScrape(t *testing.T) {
 	put.Observe("ResourceNotFoundException", time.Millisecond)
 	state := Log{Published: 300, Written: 200, Durable: 100, Streams: 2, OpenShards: 8}
 	r.WatchLog(func() Log { return state })
+	r.WatchNative(func() Native { return Native{Sessions: 3} })
 
 	text := scrape(t, r)
 	for _, want := range []string{
@@ -43,6 +45,7 @@ func TestScrape(t *testing.T) {
 		`shardmill_log_unsynced_bytes 200`,
 		`shardmill_log_failed 0`,
 		`shardmill_open_shards 8`,
+		`shardmill_native_sessions 3`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
 	} {
@@ -61,6 +64,7 @@ func TestNames(t *testing.T) {
 	r := New(Build{})
 	r.NewRequests().Operation("kinesis", "PutRecord", "json").Observe("", time.Second)
 	r.WatchLog(func() Log { return Log{} })
+	r.WatchNative(func() Native { return Native{} })
 	problems, err := testutil.GatherAndLint(r.reg)
 	if err != nil {
 		t.Fatal(err)
