@@ -7,6 +7,7 @@
 //
 // Every exported method may be called concurrently unless it says otherwise. Errors that a client may see are *Error.
 //
-// Locks, in the order they are taken: Engine.create, Stream.control, Engine.mu, limits.mu, then the catalog's own. The data
-// plane (Append, AppendBatch, Records, ReadBatches) takes none of them.
+// Locks, in the order they are taken: Engine.create or Stream.control, then one of limits.mu, dueList.mu, shardTable.mu or
+// the catalog's own. The data plane (Append, AppendBatch, ReadBatches, Records) takes none of them; Records of compressed
+// batches takes bodyCache.mu for a moment.
 package engine

@@ -26,6 +26,7 @@ type (
 	Watermarks = lane.Watermarks
 )
 
+// How far an append must have come, see lane.Level: synced, handed to the operating system, in memory.
 const (
 	LevelDisk = lane.LevelDisk
 	LevelOS   = lane.LevelOS

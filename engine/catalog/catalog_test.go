@@ -55,7 +55,7 @@ func TestMemoryOnly(t *testing.T) {
 func TestSmallChangeSmallEntry(t *testing.T) {
 	c, err := Open(Options{FS: vfs.NewMem(0), Dir: "data/catalog", CompactAt: 1 << 30})
 	must(t, err)
-	defer c.Close()
+	defer func() { must(t, c.Close()) }()
 	s := newStream(c, "large", 10000)
 	must(t, c.Put(s))
 	whole := c.log.size
