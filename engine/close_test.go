@@ -69,7 +69,9 @@ func TestCloseDuringCalls(t *testing.T) {
 			}
 			return err
 		})
-		loop("SetTags", 3, func() error { return s.SetTags(context.Background(), map[string]string{"a": time.Now().Format("05.000000")}, nil) })
+		loop("SetTags", 3, func() error {
+			return s.SetTags(context.Background(), map[string]string{"a": time.Now().Format("05.000000")}, nil)
+		})
 		busy := func() bool {
 			for i := range calls {
 				if calls[i].Load() < 3 {
