@@ -162,3 +162,13 @@ func bothAppenders(t *testing.T, f func(t *testing.T, kind AppenderKind)) {
 	t.Run("mutex", func(t *testing.T) { f(t, AppenderMutex) })
 	t.Run("lockfree", func(t *testing.T) { f(t, AppenderLockFree) })
 }
+
+// awaitTest waits for what another goroutine is about to do.
+func awaitTest(t testing.TB, done func() bool) {
+	t.Helper()
+	for begun := time.Now(); !done(); time.Sleep(100 * time.Microsecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatal("it does not happen")
+		}
+	}
+}

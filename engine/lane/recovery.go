@@ -1,12 +1,12 @@
 package lane
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 
@@ -71,7 +71,8 @@ func (l *Lane) recover() error {
 		return err
 	}
 	l.publishing.seg = l.segs.at(base)
-	for _, s := range slices.Backward(dropped) { // newest first: the rest stays without a hole
+	slices.SortFunc(dropped, func(a, b *segment) int { return cmp.Compare(b.base, a.base) })
+	for _, s := range dropped { // newest first: what a crash leaves of them has no hole
 		if err := l.removeSegment(s); err != nil {
 			return fmt.Errorf("remove empty segment %s: %w", s.name, err)
 		}
@@ -91,12 +92,7 @@ func (l *Lane) begin(base uint64, lastMicros int64) {
 
 func (l *Lane) lockFolder() error {
 	fsys, dir := l.opts.FS, l.opts.Dir
-	_, err := fsys.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = fsys.MkdirAll(dir); err == nil {
-			err = fsys.SyncDir(path.Dir(dir))
-		}
-	}
+	err := vfs.MkdirSync(fsys, dir)
 	if err != nil {
 		return err
 	}
@@ -227,13 +223,23 @@ func (s *segment) readEnds(f vfs.File, base uint64) error {
 // any of them: the log ends at the first batch that is not sound, the tear, if nothing at or after it had been promised
 // durable. A promise is a sound batch behind the tear that was appended when the durable watermark was above the tear, or
 // a later segment that is sealed or of a later run. A broken promise is corruption, and nothing is changed.
+//
+// A recovery that crashed itself may have left segments behind a tear that it had found. They are known by the segment in
+// front of them, sealed before it was full, or by the later run that the recovery began, whose first segment names the
+// end of the log.
 func (l *Lane) settle(found []*segment) (kept, dropped []*segment, err error) {
 	for i, s := range found {
 		if s.foot.Load() != nil {
 			kept = append(kept, s)
 			continue
 		}
-		whole, err := l.scanUnsealed(s, found[i+1:])
+		next := nextRun(s, found[i+1:])
+		torn := len(kept) > 0 && kept[len(kept)-1].key == s.key && kept[len(kept)-1].recovered < kept[len(kept)-1].end()
+		if torn || next != nil && next.prevBase < s.base {
+			dropped = append(dropped, s)
+			continue
+		}
+		whole, err := l.scanUnsealed(s, found[i+1:], next)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -245,17 +251,26 @@ func (l *Lane) settle(found []*segment) (kept, dropped []*segment, err error) {
 	return kept, dropped, nil
 }
 
-// scanUnsealed indexes s and sets its end. later are the segments after it. whole: the log goes on in them.
-func (l *Lane) scanUnsealed(s *segment, later []*segment) (whole bool, err error) {
+// nextRun is the first segment of the run after that of s, nil where there is none.
+func nextRun(s *segment, later []*segment) *segment {
+	i := slices.IndexFunc(later, func(n *segment) bool { return n.key != s.key })
+	if i < 0 {
+		return nil
+	}
+	return later[i]
+}
+
+// scanUnsealed indexes s and sets its end. later are the segments after it, next the one of them that starts a later run,
+// if any does. whole: the log goes on in them.
+func (l *Lane) scanUnsealed(s *segment, later []*segment, next *segment) (whole bool, err error) {
 	f, err := l.useFile(s)
 	if err != nil {
 		return false, err
 	}
 	defer l.doneFile(s)
 	want := s.end()
-	final := len(later) > 0 && later[0].key != s.key // s was settled when later[0] was made: its end is known
-	if final && later[0].prevBase == s.base {
-		want = later[0].prevEnd
+	if next != nil && next.prevBase == s.base {
+		want = next.prevEnd
 	}
 	_, end, damage, err := s.scan(f, want)
 	if err != nil {
@@ -265,7 +280,7 @@ func (l *Lane) scanUnsealed(s *segment, later []*segment) (whole bool, err error
 	if end == want {
 		return true, nil
 	}
-	promised := final
+	promised := next != nil
 	if !promised {
 		promised, err = s.promised(f, end, s.end(), end)
 	}
