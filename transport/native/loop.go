@@ -234,6 +234,7 @@ func (l *loop) unstick() {
 }
 
 func (l *loop) addStuck(s *session) {
+	l.srv.listen()
 	if !s.inStuck && !s.closed {
 		s.inStuck = true
 		l.stuck = append(l.stuck, s)
@@ -321,6 +322,7 @@ func (l *loop) armFor(s *session) (come bool) {
 	case engine.LevelDisk:
 		need = &l.needDurable
 	}
+	l.srv.listen()
 	if end < need.Load() {
 		need.Store(end)
 	}
@@ -330,6 +332,7 @@ func (l *loop) armFor(s *session) (come bool) {
 
 // await adds a waiter. Its last read found nothing and began after l.marks was read; a commit since then wakes the loop.
 func (l *loop) await(w waiter) {
+	l.srv.listen()
 	l.waits = append(l.waits, w)
 	l.needAny.Store(true)
 	if advanced(l.marks, l.srv.o.Engine.Watermarks()) {

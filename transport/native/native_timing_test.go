@@ -311,6 +311,9 @@ func BenchmarkProduce(b *testing.B) {
 			if err := done.fail.Load(); err != nil {
 				b.Fatal(*err)
 			}
+			st := r.srv.Stats()
+			b.ReportMetric(float64(st.Wakes)/float64(b.N), "wakes/op")
+			b.ReportMetric(float64(st.Held)/float64(b.N), "held/op")
 			b.ReportMetric(float64(b.N)*float64(bt.Records())/b.Elapsed().Seconds()/1e6, "Mrec/s")
 		})
 	}
@@ -454,6 +457,38 @@ func BenchmarkSubscribe(b *testing.B) {
 		}
 		if err := sub.Close(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkServerOptions sweeps what Options leave open, two connections, memory only.
+func BenchmarkServerOptions(b *testing.B) {
+	for _, loops := range []int{1, 2} {
+		for _, read := range []int{64 << 10, 256 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("loops-%d/read-%dK", loops, read>>10), func(b *testing.B) {
+				r := benchRig(b, true, native.Options{Loops: loops, ReadBuffer: read})
+				done := &count{want: int64(b.N) / 2 * 2, done: make(chan struct{})}
+				var send [2]func()
+				for i := range send {
+					s := r.open(r.dial(nativeclient.Options{}), "s", 2, nativeclient.LevelMem)
+					bt := fullBatch(b, new(batch.Builder), s.Shards()[i].ID, s.RouteEpoch(), 1024, probeBlock)
+					send[i] = func() {
+						for range b.N / 2 {
+							if err := s.ProduceBatch(context.Background(), bt, nativeclient.LevelMem, 0, done); err != nil {
+								b.Error(err)
+							}
+						}
+					}
+				}
+				b.SetBytes(probeBlock)
+				b.ResetTimer()
+				defer cpu(b)()
+				go send[0]()
+				send[1]()
+				if done.want > 0 {
+					<-done.done
+				}
+			})
 		}
 	}
 }

@@ -19,7 +19,8 @@ type Options struct {
 	Engine *engine.Engine
 	// Keys returns the secret of an access key id. nil: clients need no AUTH. It may be called concurrently.
 	Keys func(accessKey string) (secret string, ok bool)
-	// Loops is the number of event loops; default 2, at most the number of processors.
+	// Loops is the number of event loops; default half the number of processors, 1 to 8. The other half appends, writes
+	// and, on one machine, produces: on two processors one loop took a quarter less processor time per byte than two.
 	Loops int
 	// ReadBuffer is what one loop reads at a time, in bytes, rounded up to a power of two; default 256 KiB.
 	ReadBuffer int
@@ -83,7 +84,7 @@ var errNoEngine = errors.New("native: Options.Engine is nil")
 
 func (o *Options) setDefaults() {
 	setDefault(&o.Addr, defaultAddr)
-	setDefault(&o.Loops, min(2, runtime.NumCPU()))
+	setDefault(&o.Loops, min(max(1, runtime.NumCPU()/2), 8))
 	setDefault(&o.ReadBuffer, defaultReadBuffer)
 	setDefault(&o.MaxFrame, frame.DefaultMaxFrame)
 	setDefault(&o.Credit, defaultCredit)

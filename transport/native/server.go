@@ -17,12 +17,15 @@ import (
 
 // Server accepts connections and serves them until Close. Its methods may be called concurrently.
 type Server struct {
-	o         Options
-	ln        net.Listener
-	gnet      *gnet.Client // the event loops; see the package comment for why not gnet's server
-	bufs      buffers
-	work      *workers
-	unobserve func()
+	o    Options
+	ln   net.Listener
+	gnet *gnet.Client // the event loops; see the package comment for why not gnet's server
+	bufs buffers
+	work *workers
+
+	observing atomic.Bool
+	observer  sync.Mutex // guards turning observing on
+	unobserve func()     // set before observing
 
 	loops     atomic.Pointer[[]*loop] // those that have had a connection; replaced as a whole under mu
 	sessions  atomic.Int64
@@ -67,7 +70,6 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("native: start event loops: %w", err)
 	}
 	s.work = startWorkers(s, o.Workers)
-	s.unobserve = o.Engine.Observe(s.observe)
 	s.wg.Go(s.accept)
 	s.wg.Go(s.alarm)
 	return s, nil
@@ -113,8 +115,10 @@ func (s *Server) close() error {
 	}
 	close(s.stop)
 	s.wg.Wait() // no connection is enrolled and no alarm rings from here on
-	s.unobserve()
 	s.work.close()
+	if s.observing.Load() {
+		s.unobserve()
+	}
 	s.mu.Lock()
 	s.stopped = true // a wake-up after this would write to a descriptor number that gnet has closed
 	s.mu.Unlock()
@@ -186,6 +190,20 @@ func (s *Server) loopOf(el gnet.EventLoop) *loop {
 	next := append(old[:len(old):len(old)], l)
 	s.loops.Store(&next)
 	return l
+}
+
+// listen makes group commits wake the loops, from the first time on that a loop waits for one: an engine without files,
+// which nobody listens to, spares itself telling.
+func (s *Server) listen() {
+	if s.observing.Load() {
+		return
+	}
+	s.observer.Lock()
+	defer s.observer.Unlock()
+	if !s.observing.Load() {
+		s.unobserve = s.o.Engine.Observe(s.observe)
+		s.observing.Store(true)
+	}
 }
 
 // observe runs on the goroutines of the engine's group commit.
