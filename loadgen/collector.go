@@ -57,10 +57,13 @@ func newCollector(r *run) *collector {
 			spares[rec.measured] = newHistograms(rec.measured)
 		}
 	}
-	return &collector{
-		r: r, spares: spares, interval: newHistograms(all), total: newHistograms(all),
-		log: newIntervalLog(r.clock.start.Add(time.Duration(r.when.measure))), last: r.when.measure, answered: r.clock.now(),
-	}
+	return &collector{r: r, spares: spares, interval: newHistograms(all), total: newHistograms(all)}
+}
+
+// start says that the moments of the run are known and the workers are about to begin.
+func (k *collector) start() {
+	k.log = newIntervalLog(k.r.clock.start.Add(time.Duration(k.r.when.measure)))
+	k.last, k.answered = k.r.when.measure, k.r.clock.now()
 }
 
 // watch collects once a second until ctx is done. An error means that the target failed.

@@ -47,7 +47,8 @@ type Config struct {
 	Target string
 	// Stream is the stream's name; made if absent, and left in place. Default "load".
 	Stream string
-	// Shards is how many shards a stream made by the run gets. Default 4.
+	// Shards is how many shards a stream made by the run gets. Default 4. Native requests are prepared for the shards
+	// there are at the start: splitting or merging one while it is loaded makes the rest of its requests errors.
 	Shards int
 	// Ack is what an acknowledgement means. Default disk. Native: asked for in each request, and the durability of a
 	// stream made by the run. HTTP: the durability of a stream made by the run, given as the reserved tag
@@ -288,7 +289,7 @@ func (c *Config) checkRate() error {
 		}
 		return nil
 	}
-	if !(c.Rate > 0) || math.IsInf(c.Rate, 0) { //nolint:staticcheck // written so that NaN fails too
+	if !(c.Rate > 0) || math.IsInf(c.Rate, 0) { // so that NaN fails too
 		return fmt.Errorf("%w: open mode needs a rate above 0, got %v records/s", ErrRate, c.Rate)
 	}
 	if c.Rate*float64(c.Size) > 100e9 {

@@ -180,7 +180,7 @@ func onFakeKinesis(t *testing.T, c Config, k *fakeKinesis) (*Report, error) {
 	srv.Start()
 	defer srv.Close()
 	c.Target = "kinesis+" + srv.URL
-	orDefault(&c.Duration, 80*time.Millisecond)
+	orDefault(&c.Duration, 250*time.Millisecond)
 	orDefault(&c.BatchRecords, 50)
 	return Run(t.Context(), c)
 }

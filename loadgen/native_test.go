@@ -38,7 +38,7 @@ func TestNative(t *testing.T) {
 	f := func(name string, c Config) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
-			c.Target, c.Duration, c.Keys = addr, 100*time.Millisecond, 100
+			c.Target, c.Duration, c.Keys = addr, 250*time.Millisecond, 100
 			r, err := Run(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)

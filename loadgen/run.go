@@ -65,7 +65,8 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	if r.c.TuneGC {
 		defer tuneGC()()
 	}
-	begin := r.clock.now()
+	r.collector = newCollector(r)
+	begin := r.clock.now() // from here on nothing is in the way of the first request
 	r.when.measure = begin + int64(r.c.Warmup)
 	r.when.end = r.when.measure + int64(r.c.Duration)
 	for i, w := range r.workers {
@@ -74,7 +75,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 			w.sched = newSchedule(&r.c, i, len(r.workers), len(w.pool.requests[0].marks), begin)
 		}
 	}
-	r.collector = newCollector(r)
+	r.collector.start()
 
 	following, stopFollowing := context.WithCancel(ctx)
 	defer stopFollowing()

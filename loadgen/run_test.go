@@ -39,7 +39,7 @@ func onFaulty(t *testing.T, c Config, f faults) (*Report, error) {
 }
 
 func small() Config {
-	return Config{Duration: 80 * time.Millisecond, BatchRecords: 20, Keys: 50, Shards: 3, Window: 8}
+	return Config{Duration: 250 * time.Millisecond, BatchRecords: 20, Keys: 50, Shards: 3, Window: 8}
 }
 
 func TestFaultsAreFound(t *testing.T) {
@@ -158,7 +158,9 @@ func TestRefusedRequests(t *testing.T) {
 
 func TestTargetDies(t *testing.T) {
 	t.Parallel()
-	r, err := onFaulty(t, small(), faults{dieAt: 50})
+	c := small()
+	c.Duration = 30 * time.Second
+	r, err := onFaulty(t, c, faults{dieAt: 50})
 	if !errors.Is(err, ErrTargetFailed) || r == nil {
 		t.Fatalf("error %v", err)
 	}

@@ -277,7 +277,7 @@ func (r *kinesisReader) shards(ctx context.Context) ([]shardRef, error) {
 	for range maxShardPages {
 		var page struct {
 			NextToken string
-			Shards    []struct{ ShardId, ParentShardId, AdjacentParentShardId string } //nolint:staticcheck,revive // AWS names
+			Shards    []struct{ ShardId, ParentShardId, AdjacentParentShardId string } // AWS names
 		}
 		if err := r.conn.do(ctx, "ListShards", in, &page); err != nil {
 			return nil, err
