@@ -23,8 +23,8 @@ const (
 //
 //	u32 shard | u8 kind | zero[3] | u64 value | u32 minBytes | u32 maxBytes | u32 waitMillis | u32 zero
 //
-// The server answers with a FETCH response (see Deliver) as soon as minBytes are there, or when the wait is over with
-// what there is.
+// The server answers with a FETCH response (see Deliver) as soon as minBytes are there, or half of what fits the answer, or
+// when the wait is over with what there is. minBytes 0 does not wait.
 type Fetch struct {
 	Shard      uint32 // lane id
 	Kind       FromKind

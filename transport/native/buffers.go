@@ -17,7 +17,7 @@ type buffers struct {
 	classes [maxClassBits - minClassBits + 1]bytebufferpool.Pool
 }
 
-func classOf(n int) int { return max(bits.Len(uint(n-1)), minClassBits) - minClassBits }
+func classOf(n int) int { return max(bits.Len(uint(max(n, 1)-1)), minClassBits) - minClassBits }
 
 // get lends an empty buffer with room for n bytes, n at most 16 MiB.
 func (p *buffers) get(n int) *bytebufferpool.ByteBuffer {

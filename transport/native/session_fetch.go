@@ -113,7 +113,7 @@ func (f *fetch) answer(now time.Time, out []byte, next uint64, end bool, seen ui
 	case got > s.maxBatchBytes():
 		s.write(frame.AppendError(nil, f.h.Corr, f.h.Handle, frame.CodeLimitExceeded,
 			"the next batch is larger than the client's largest frame"))
-	case got < int(f.req.MinBytes) && !end && now.Before(f.deadline):
+	case got < f.enough() && !end && now.Before(f.deadline):
 		if got == 0 {
 			f.from = max(f.from, next, seen)
 		}
@@ -127,6 +127,12 @@ func (f *fetch) answer(now time.Time, out []byte, next uint64, end bool, seen ui
 	s.fetches--
 	s.loop.freeFetch(f)
 	return false
+}
+
+// enough is how many bytes answer the fetch before its wait is over: what it asks for, but where that is more than half of
+// what fits an answer, waiting longer may bring none that fit.
+func (f *fetch) enough() int {
+	return min(int(f.req.MinBytes), max(1, min(int(f.req.MaxBytes), f.s.maxBatchBytes())/2))
 }
 
 // check implements waiter.

@@ -168,6 +168,7 @@ func TestServerMisbehaves(t *testing.T) {
 		return frame.AppendAckResult(frame.AppendAckResult(b, frame.AckResult{}), frame.AckResult{})
 	})
 	f("ERROR cut", func(h frame.Header) []byte { return append(frame.AppendHeader(nil, frame.OpError, 3, h.Corr, 1, 1), 0) })
+	f("DELIVER empty", func(frame.Header) []byte { return frame.AppendHeader(nil, frame.OpDeliver, 0, 1, 1, 0) })
 	f("DELIVER cut", func(frame.Header) []byte { return append(frame.AppendHeader(nil, frame.OpDeliver, 0, 1, 1, 2), 0, 0) })
 }
 

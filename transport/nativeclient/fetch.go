@@ -81,7 +81,7 @@ const (
 )
 
 func (p *deliveryBuffers) get(n int) *bytebufferpool.ByteBuffer {
-	class := max(bits.Len(uint(n-1)), minClassBits) - minClassBits
+	class := max(bits.Len(uint(max(n, 1)-1)), minClassBits) - minClassBits
 	b := p.classes[class].Get()
 	if cap(b.B) < n {
 		b.B = make([]byte, 0, 1<<(class+minClassBits))
