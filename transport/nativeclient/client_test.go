@@ -198,8 +198,8 @@ func TestConnectionEnds(t *testing.T) {
 
 	s := serve(t, welcome(), func(s *script) {
 		s.open()
-		s.recv()
-		s.recv()
+		for h, _ := s.recv(); h.Op != 0; h, _ = s.recv() { // until the connection's end
+		}
 	})
 	c := s.dial()
 	st := s.stream(c)
