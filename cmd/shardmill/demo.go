@@ -66,7 +66,7 @@ func (d *demoCmd) Run(a *app) (err error) {
 		return err
 	}
 	if d.Keep {
-		a.say("data kept in %s; look at it with: shardmill inspect, or shardmill --data %s", dir, dir)
+		a.say("data kept in %s; look at it with: shardmill inspect %s/log/lane-0/*.seg, or shardmill --data %s", dir, dir, dir)
 	}
 	if !r.Passed {
 		return exitf(codeCheckFailed, "demo: not every acknowledged record came back once, in order and unchanged")
