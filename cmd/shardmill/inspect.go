@@ -17,9 +17,9 @@ import (
 // inspectCmd prints a segment file, verifying everything in it. It only reads, so the file may be that of a running
 // server.
 type inspectCmd struct {
-	Segment string `arg:"" help:"Segment file: DATA/log/.../*.seg."`
-	Records bool   `help:"Print the records too."`
-	Output  string `short:"o" enum:"text,json" default:"text" help:"Output format: text, or json with one object per line."`
+	Segments []string `arg:"" name:"segment" help:"Segment files: DATA/log/lane-0/*.seg."`
+	Records  bool     `help:"Print the records too."`
+	Output   string   `short:"o" enum:"text,json" default:"text" help:"Output format: text, or json with one object per line."`
 }
 
 // inspectTotals is the last line.
@@ -55,7 +55,22 @@ type recordLine struct {
 
 // Run is called by kong.
 func (c *inspectCmd) Run(a *app) error {
-	f, err := os.Open(c.Segment)
+	for i, path := range c.Segments {
+		if len(c.Segments) > 1 && c.Output == "text" {
+			if i > 0 {
+				fmt.Fprintln(a.stdout)
+			}
+			fmt.Fprintf(a.stdout, "%s\n", path)
+		}
+		if err := c.inspect(a, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *inspectCmd) inspect(a *app, path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return exitf(codeFailed, "%w", err)
 	}
@@ -74,10 +89,10 @@ func (c *inspectCmd) Run(a *app) error {
 		}
 	}
 	if errors.Is(err, lane.ErrCorrupt) {
-		return exitf(codeCheckFailed, "inspect %s: %w", c.Segment, err)
+		return exitf(codeCheckFailed, "inspect %s: %w", path, err)
 	}
 	if err != nil {
-		return exitf(codeFailed, "inspect %s: %w", c.Segment, err)
+		return exitf(codeFailed, "inspect %s: %w", path, err)
 	}
 	return nil
 }
