@@ -28,10 +28,15 @@ func kinesis() *service {
 	return &service{
 		modelPath: "botocore/data/kinesis/2013-12-02/service-2.json",
 		operations: []string{
-			"AddTagsToStream", "CreateStream", "DecreaseStreamRetentionPeriod", "DeleteStream", "DescribeLimits",
-			"DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "IncreaseStreamRetentionPeriod",
-			"ListShards", "ListStreams", "ListTagsForResource", "ListTagsForStream", "MergeShards", "PutRecord", "PutRecords",
-			"RemoveTagsFromStream", "SplitShard", "TagResource", "UntagResource", "UpdateShardCount",
+			"AddTagsToStream", "CreateStream", "DecreaseStreamRetentionPeriod", "DeleteResourcePolicy", "DeleteStream",
+			"DeregisterStreamConsumer", "DescribeAccountSettings", "DescribeLimits", "DescribeStream",
+			"DescribeStreamConsumer", "DescribeStreamSummary", "DisableEnhancedMonitoring", "EnableEnhancedMonitoring",
+			"GetRecords", "GetResourcePolicy", "GetShardIterator", "IncreaseStreamRetentionPeriod", "ListShards",
+			"ListStreamConsumers", "ListStreams", "ListTagsForResource", "ListTagsForStream", "MergeShards", "PutRecord",
+			"PutRecords", "PutResourcePolicy", "RegisterStreamConsumer", "RemoveTagsFromStream", "SplitShard",
+			"StartStreamEncryption", "StopStreamEncryption", "SubscribeToShard", "TagResource", "UntagResource",
+			"UpdateAccountSettings", "UpdateMaxRecordSize", "UpdateShardCount", "UpdateStreamMode",
+			"UpdateStreamRecordDistributionStrategy", "UpdateStreamWarmThroughput",
 		},
 		pins: []func(*model) error{
 			// The service prints patterns without the anchors that the model has.

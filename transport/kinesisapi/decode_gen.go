@@ -71,6 +71,19 @@ func decodeDecreaseStreamRetentionPeriodInput(v awshttp.Value) (in DecreaseStrea
 	return in
 }
 
+func decodeDeleteResourcePolicyInput(v awshttp.Value) (in DeleteResourcePolicyInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "ResourceARN":
+			in.ResourceARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
 func decodeDeleteStreamInput(v awshttp.Value) (in DeleteStreamInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -89,7 +102,45 @@ func decodeDeleteStreamInput(v awshttp.Value) (in DeleteStreamInput) {
 	return in
 }
 
+func decodeDeregisterStreamConsumerInput(v awshttp.Value) (in DeregisterStreamConsumerInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "ConsumerName":
+			in.ConsumerName = m.Str
+		case "ConsumerARN":
+			in.ConsumerARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
+func decodeDescribeAccountSettingsInput(v awshttp.Value) (in DescribeAccountSettingsInput) {
+	return in
+}
+
 func decodeDescribeLimitsInput(v awshttp.Value) (in DescribeLimitsInput) {
+	return in
+}
+
+func decodeDescribeStreamConsumerInput(v awshttp.Value) (in DescribeStreamConsumerInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "ConsumerName":
+			in.ConsumerName = m.Str
+		case "ConsumerARN":
+			in.ConsumerARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
 	return in
 }
 
@@ -128,6 +179,44 @@ func decodeDescribeStreamSummaryInput(v awshttp.Value) (in DescribeStreamSummary
 	return in
 }
 
+func decodeDisableEnhancedMonitoringInput(v awshttp.Value) (in DisableEnhancedMonitoringInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamName":
+			in.StreamName = m.Str
+		case "ShardLevelMetrics":
+			for i := range m.List {
+				in.ShardLevelMetrics = append(in.ShardLevelMetrics, m.List[i].Str)
+			}
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
+func decodeEnableEnhancedMonitoringInput(v awshttp.Value) (in EnableEnhancedMonitoringInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamName":
+			in.StreamName = m.Str
+		case "ShardLevelMetrics":
+			for i := range m.List {
+				in.ShardLevelMetrics = append(in.ShardLevelMetrics, m.List[i].Str)
+			}
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
 func decodeGetRecordsInput(v awshttp.Value) (in GetRecordsInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -144,6 +233,19 @@ func decodeGetRecordsInput(v awshttp.Value) (in GetRecordsInput) {
 		case "DryRun":
 			x := m.Bool
 			in.DryRun = &x
+		}
+	}
+	return in
+}
+
+func decodeGetResourcePolicyInput(v awshttp.Value) (in GetResourcePolicyInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "ResourceARN":
+			in.ResourceARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
 		}
 	}
 	return in
@@ -221,6 +323,27 @@ func decodeListShardsInput(v awshttp.Value) (in ListShardsInput) {
 	return in
 }
 
+func decodeListStreamConsumersInput(v awshttp.Value) (in ListStreamConsumersInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "NextToken":
+			in.NextToken = m.Str
+		case "MaxResults":
+			x := m.Int
+			in.MaxResults = &x
+		case "StreamCreationTimestamp":
+			x := m.AsTime()
+			in.StreamCreationTimestamp = &x
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
 func decodeListStreamsInput(v awshttp.Value) (in ListStreamsInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -289,6 +412,17 @@ func decodeMergeShardsInput(v awshttp.Value) (in MergeShardsInput) {
 	return in
 }
 
+func decodeMinimumThroughputBillingCommitmentInput(v awshttp.Value) (in MinimumThroughputBillingCommitmentInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "Status":
+			in.Status = m.Str
+		}
+	}
+	return in
+}
+
 func decodePutRecordInput(v awshttp.Value) (in PutRecordInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -352,6 +486,41 @@ func decodePutRecordsRequestEntry(v awshttp.Value) (in PutRecordsRequestEntry) {
 	return in
 }
 
+func decodePutResourcePolicyInput(v awshttp.Value) (in PutResourcePolicyInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "ResourceARN":
+			in.ResourceARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "Policy":
+			in.Policy = m.Str
+		}
+	}
+	return in
+}
+
+func decodeRegisterStreamConsumerInput(v awshttp.Value) (in RegisterStreamConsumerInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "ConsumerName":
+			in.ConsumerName = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "Tags":
+			in.Tags = make(map[string]string, len(m.Keys))
+			for i, k := range m.Keys {
+				in.Tags[k] = m.List[i].Str
+			}
+		}
+	}
+	return in
+}
+
 func decodeRemoveTagsFromStreamInput(v awshttp.Value) (in RemoveTagsFromStreamInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -406,12 +575,86 @@ func decodeSplitShardInput(v awshttp.Value) (in SplitShardInput) {
 	return in
 }
 
+func decodeStartStreamEncryptionInput(v awshttp.Value) (in StartStreamEncryptionInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamName":
+			in.StreamName = m.Str
+		case "EncryptionType":
+			in.EncryptionType = m.Str
+		case "KeyId":
+			in.KeyId = m.Str
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
+func decodeStartingPosition(v awshttp.Value) (in StartingPosition) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "Type":
+			in.Type = m.Str
+		case "SequenceNumber":
+			in.SequenceNumber = m.Str
+		case "Timestamp":
+			x := m.AsTime()
+			in.Timestamp = &x
+		}
+	}
+	return in
+}
+
+func decodeStopStreamEncryptionInput(v awshttp.Value) (in StopStreamEncryptionInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamName":
+			in.StreamName = m.Str
+		case "EncryptionType":
+			in.EncryptionType = m.Str
+		case "KeyId":
+			in.KeyId = m.Str
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
 func decodeStreamModeDetails(v awshttp.Value) (in StreamModeDetails) {
 	for i := range v.Keys {
 		m := v.List[i]
 		switch v.Keys[i] {
 		case "StreamMode":
 			in.StreamMode = m.Str
+		}
+	}
+	return in
+}
+
+func decodeSubscribeToShardInput(v awshttp.Value) (in SubscribeToShardInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "ConsumerARN":
+			in.ConsumerARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "ShardId":
+			in.ShardId = m.Str
+		case "StartingPosition":
+			in.StartingPosition = decodeStartingPosition(m)
+		case "DryRun":
+			x := m.Bool
+			in.DryRun = &x
 		}
 	}
 	return in
@@ -452,6 +695,32 @@ func decodeUntagResourceInput(v awshttp.Value) (in UntagResourceInput) {
 	return in
 }
 
+func decodeUpdateAccountSettingsInput(v awshttp.Value) (in UpdateAccountSettingsInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "MinimumThroughputBillingCommitment":
+			in.MinimumThroughputBillingCommitment = decodeMinimumThroughputBillingCommitmentInput(m)
+		}
+	}
+	return in
+}
+
+func decodeUpdateMaxRecordSizeInput(v awshttp.Value) (in UpdateMaxRecordSizeInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "MaxRecordSizeInKiB":
+			in.MaxRecordSizeInKiB = m.Int
+		}
+	}
+	return in
+}
+
 func decodeUpdateShardCountInput(v awshttp.Value) (in UpdateShardCountInput) {
 	for i := range v.Keys {
 		m := v.List[i]
@@ -466,6 +735,56 @@ func decodeUpdateShardCountInput(v awshttp.Value) (in UpdateShardCountInput) {
 			in.StreamARN = m.Str
 		case "StreamId":
 			in.StreamId = m.Str
+		}
+	}
+	return in
+}
+
+func decodeUpdateStreamModeInput(v awshttp.Value) (in UpdateStreamModeInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "StreamModeDetails":
+			in.StreamModeDetails = decodeStreamModeDetails(m)
+		case "WarmThroughputMiBps":
+			x := m.Int
+			in.WarmThroughputMiBps = &x
+		}
+	}
+	return in
+}
+
+func decodeUpdateStreamRecordDistributionStrategyInput(v awshttp.Value) (in UpdateStreamRecordDistributionStrategyInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "RecordDistributionStrategy":
+			in.RecordDistributionStrategy = m.Str
+		}
+	}
+	return in
+}
+
+func decodeUpdateStreamWarmThroughputInput(v awshttp.Value) (in UpdateStreamWarmThroughputInput) {
+	for i := range v.Keys {
+		m := v.List[i]
+		switch v.Keys[i] {
+		case "StreamARN":
+			in.StreamARN = m.Str
+		case "StreamName":
+			in.StreamName = m.Str
+		case "StreamId":
+			in.StreamId = m.Str
+		case "WarmThroughputMiBps":
+			in.WarmThroughputMiBps = m.Int
 		}
 	}
 	return in

@@ -18,6 +18,33 @@ func (out *ChildShard) value() awshttp.Value {
 	return v
 }
 
+func (out *Consumer) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("ConsumerName", awshttp.StringValue(out.ConsumerName))
+	v.Put("ConsumerARN", awshttp.StringValue(out.ConsumerARN))
+	v.Put("ConsumerStatus", awshttp.StringValue(out.ConsumerStatus))
+	v.Put("ConsumerCreationTimestamp", awshttp.TimeValue(out.ConsumerCreationTimestamp))
+	return v
+}
+
+func (out *ConsumerDescription) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("ConsumerName", awshttp.StringValue(out.ConsumerName))
+	v.Put("ConsumerARN", awshttp.StringValue(out.ConsumerARN))
+	v.Put("ConsumerStatus", awshttp.StringValue(out.ConsumerStatus))
+	v.Put("ConsumerCreationTimestamp", awshttp.TimeValue(out.ConsumerCreationTimestamp))
+	v.Put("StreamARN", awshttp.StringValue(out.StreamARN))
+	return v
+}
+
+func (out *DescribeAccountSettingsOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.MinimumThroughputBillingCommitment != nil {
+		v.Put("MinimumThroughputBillingCommitment", out.MinimumThroughputBillingCommitment.value())
+	}
+	return v
+}
+
 func (out *DescribeLimitsOutput) value() awshttp.Value {
 	v := awshttp.Value{Kind: awshttp.Map}
 	v.Put("ShardLimit", awshttp.IntValue(out.ShardLimit))
@@ -30,6 +57,12 @@ func (out *DescribeLimitsOutput) value() awshttp.Value {
 	if out.ChannelCountLimit != nil {
 		v.Put("ChannelCountLimit", awshttp.IntValue(*out.ChannelCountLimit))
 	}
+	return v
+}
+
+func (out *DescribeStreamConsumerOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("ConsumerDescription", out.ConsumerDescription.value())
 	return v
 }
 
@@ -53,6 +86,31 @@ func (out *EnhancedMetrics) value() awshttp.Value {
 			list[i] = awshttp.StringValue(out.ShardLevelMetrics[i])
 		}
 		v.Put("ShardLevelMetrics", awshttp.ListValue(list))
+	}
+	return v
+}
+
+func (out *EnhancedMonitoringOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.StreamName != "" {
+		v.Put("StreamName", awshttp.StringValue(out.StreamName))
+	}
+	if out.CurrentShardLevelMetrics != nil {
+		list := make([]awshttp.Value, len(out.CurrentShardLevelMetrics))
+		for i := range out.CurrentShardLevelMetrics {
+			list[i] = awshttp.StringValue(out.CurrentShardLevelMetrics[i])
+		}
+		v.Put("CurrentShardLevelMetrics", awshttp.ListValue(list))
+	}
+	if out.DesiredShardLevelMetrics != nil {
+		list := make([]awshttp.Value, len(out.DesiredShardLevelMetrics))
+		for i := range out.DesiredShardLevelMetrics {
+			list[i] = awshttp.StringValue(out.DesiredShardLevelMetrics[i])
+		}
+		v.Put("DesiredShardLevelMetrics", awshttp.ListValue(list))
+	}
+	if out.StreamARN != "" {
+		v.Put("StreamARN", awshttp.StringValue(out.StreamARN))
 	}
 	return v
 }
@@ -82,6 +140,12 @@ func (out *GetRecordsOutput) value() awshttp.Value {
 	return v
 }
 
+func (out *GetResourcePolicyOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("Policy", awshttp.StringValue(out.Policy))
+	return v
+}
+
 func (out *GetShardIteratorOutput) value() awshttp.Value {
 	v := awshttp.Value{Kind: awshttp.Map}
 	if out.ShardIterator != "" {
@@ -97,6 +161,62 @@ func (out *HashKeyRange) value() awshttp.Value {
 	return v
 }
 
+func (out *InternalFailureException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSAccessDeniedException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSDisabledException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSInvalidStateException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSNotFoundException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSOptInRequired) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *KMSThrottlingException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
 func (out *ListShardsOutput) value() awshttp.Value {
 	v := awshttp.Value{Kind: awshttp.Map}
 	if out.Shards != nil {
@@ -105,6 +225,21 @@ func (out *ListShardsOutput) value() awshttp.Value {
 			list[i] = out.Shards[i].value()
 		}
 		v.Put("Shards", awshttp.ListValue(list))
+	}
+	if out.NextToken != "" {
+		v.Put("NextToken", awshttp.StringValue(out.NextToken))
+	}
+	return v
+}
+
+func (out *ListStreamConsumersOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.Consumers != nil {
+		list := make([]awshttp.Value, len(out.Consumers))
+		for i := range out.Consumers {
+			list[i] = out.Consumers[i].value()
+		}
+		v.Put("Consumers", awshttp.ListValue(list))
 	}
 	if out.NextToken != "" {
 		v.Put("NextToken", awshttp.StringValue(out.NextToken))
@@ -157,6 +292,21 @@ func (out *ListTagsForStreamOutput) value() awshttp.Value {
 		v.Put("Tags", awshttp.ListValue(list))
 	}
 	v.Put("HasMoreTags", awshttp.BoolValue(out.HasMoreTags))
+	return v
+}
+
+func (out *MinimumThroughputBillingCommitmentOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("Status", awshttp.StringValue(out.Status))
+	if out.StartedAt != nil {
+		v.Put("StartedAt", awshttp.TimeValue(*out.StartedAt))
+	}
+	if out.EndedAt != nil {
+		v.Put("EndedAt", awshttp.TimeValue(*out.EndedAt))
+	}
+	if out.EarliestAllowedEndAt != nil {
+		v.Put("EarliestAllowedEndAt", awshttp.TimeValue(*out.EarliestAllowedEndAt))
+	}
 	return v
 }
 
@@ -217,6 +367,28 @@ func (out *Record) value() awshttp.Value {
 	}
 	if out.EncryptionType != "" {
 		v.Put("EncryptionType", awshttp.StringValue(out.EncryptionType))
+	}
+	return v
+}
+
+func (out *RegisterStreamConsumerOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("Consumer", out.Consumer.value())
+	return v
+}
+
+func (out *ResourceInUseException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
+	}
+	return v
+}
+
+func (out *ResourceNotFoundException) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.message != "" {
+		v.Put("message", awshttp.StringValue(out.message))
 	}
 	return v
 }
@@ -346,10 +518,78 @@ func (out *StreamSummary) value() awshttp.Value {
 	return v
 }
 
+func (out *SubscribeToShardEvent) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	{
+		list := make([]awshttp.Value, len(out.Records))
+		for i := range out.Records {
+			list[i] = out.Records[i].value()
+		}
+		v.Put("Records", awshttp.ListValue(list))
+	}
+	v.Put("ContinuationSequenceNumber", awshttp.StringValue(out.ContinuationSequenceNumber))
+	v.Put("MillisBehindLatest", awshttp.IntValue(out.MillisBehindLatest))
+	if out.ChildShards != nil {
+		list := make([]awshttp.Value, len(out.ChildShards))
+		for i := range out.ChildShards {
+			list[i] = out.ChildShards[i].value()
+		}
+		v.Put("ChildShards", awshttp.ListValue(list))
+	}
+	return v
+}
+
+func (out *SubscribeToShardEventStream) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("SubscribeToShardEvent", out.SubscribeToShardEvent.value())
+	if out.ResourceNotFoundException != nil {
+		v.Put("ResourceNotFoundException", out.ResourceNotFoundException.value())
+	}
+	if out.ResourceInUseException != nil {
+		v.Put("ResourceInUseException", out.ResourceInUseException.value())
+	}
+	if out.KMSDisabledException != nil {
+		v.Put("KMSDisabledException", out.KMSDisabledException.value())
+	}
+	if out.KMSInvalidStateException != nil {
+		v.Put("KMSInvalidStateException", out.KMSInvalidStateException.value())
+	}
+	if out.KMSAccessDeniedException != nil {
+		v.Put("KMSAccessDeniedException", out.KMSAccessDeniedException.value())
+	}
+	if out.KMSNotFoundException != nil {
+		v.Put("KMSNotFoundException", out.KMSNotFoundException.value())
+	}
+	if out.KMSOptInRequired != nil {
+		v.Put("KMSOptInRequired", out.KMSOptInRequired.value())
+	}
+	if out.KMSThrottlingException != nil {
+		v.Put("KMSThrottlingException", out.KMSThrottlingException.value())
+	}
+	if out.InternalFailureException != nil {
+		v.Put("InternalFailureException", out.InternalFailureException.value())
+	}
+	return v
+}
+
+func (out *SubscribeToShardOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	v.Put("EventStream", out.EventStream.value())
+	return v
+}
+
 func (out *Tag) value() awshttp.Value {
 	v := awshttp.Value{Kind: awshttp.Map}
 	v.Put("Key", awshttp.StringValue(out.Key))
 	v.Put("Value", awshttp.StringValue(out.Value))
+	return v
+}
+
+func (out *UpdateAccountSettingsOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.MinimumThroughputBillingCommitment != nil {
+		v.Put("MinimumThroughputBillingCommitment", out.MinimumThroughputBillingCommitment.value())
+	}
 	return v
 }
 
@@ -366,6 +606,20 @@ func (out *UpdateShardCountOutput) value() awshttp.Value {
 	}
 	if out.StreamARN != "" {
 		v.Put("StreamARN", awshttp.StringValue(out.StreamARN))
+	}
+	return v
+}
+
+func (out *UpdateStreamWarmThroughputOutput) value() awshttp.Value {
+	v := awshttp.Value{Kind: awshttp.Map}
+	if out.StreamARN != "" {
+		v.Put("StreamARN", awshttp.StringValue(out.StreamARN))
+	}
+	if out.StreamName != "" {
+		v.Put("StreamName", awshttp.StringValue(out.StreamName))
+	}
+	if out.WarmThroughput != nil {
+		v.Put("WarmThroughput", out.WarmThroughput.value())
 	}
 	return v
 }

@@ -22,6 +22,24 @@ func shapeBooleanObject() *awshttp.Shape {
 	}
 }
 
+func shapeConsumerARN() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type:    awshttp.StringShape,
+		Min:     some(1),
+		Max:     some(2048),
+		Pattern: "^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+",
+	}
+}
+
+func shapeConsumerName() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type:    awshttp.StringShape,
+		Min:     some(1),
+		Max:     some(128),
+		Pattern: "[a-zA-Z0-9_.-]+",
+	}
+}
+
 func shapeCreateStreamInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
@@ -64,6 +82,16 @@ func shapeDecreaseStreamRetentionPeriodInputRetentionPeriodHours() *awshttp.Shap
 	}
 }
 
+func shapeDeleteResourcePolicyInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "ResourceARN", Required: true, Shape: shapeResourceARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
 func shapeDeleteStreamInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
@@ -76,9 +104,39 @@ func shapeDeleteStreamInput() *awshttp.Shape {
 	}
 }
 
+func shapeDeregisterStreamConsumerInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "ConsumerName", Shape: shapeConsumerName()},
+			{Name: "ConsumerARN", Shape: shapeConsumerARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeDescribeAccountSettingsInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+	}
+}
+
 func shapeDescribeLimitsInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
+	}
+}
+
+func shapeDescribeStreamConsumerInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "ConsumerName", Shape: shapeConsumerName()},
+			{Name: "ConsumerARN", Shape: shapeConsumerARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
 	}
 }
 
@@ -114,6 +172,37 @@ func shapeDescribeStreamSummaryInput() *awshttp.Shape {
 	}
 }
 
+func shapeDisableEnhancedMonitoringInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamName", Required: true, Unless: "StreamARN", Shape: shapeStreamName()},
+			{Name: "ShardLevelMetrics", Required: true, Shape: shapeMetricsNameList()},
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeEnableEnhancedMonitoringInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamName", Required: true, Unless: "StreamARN", Shape: shapeStreamName()},
+			{Name: "ShardLevelMetrics", Required: true, Shape: shapeMetricsNameList()},
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeEncryptionType() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StringShape,
+		Enum: []string{"NONE", "KMS"},
+	}
+}
+
 func shapeGetRecordsInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
@@ -132,6 +221,16 @@ func shapeGetRecordsInputLimit() *awshttp.Shape {
 		Type: awshttp.IntegerShape,
 		Min:  some(1),
 		Max:  some(10000),
+	}
+}
+
+func shapeGetResourcePolicyInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "ResourceARN", Required: true, Shape: shapeResourceARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
 	}
 }
 
@@ -177,6 +276,14 @@ func shapeIncreaseStreamRetentionPeriodInputRetentionPeriodHours() *awshttp.Shap
 	}
 }
 
+func shapeKeyId() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StringShape,
+		Min:  some(1),
+		Max:  some(2048),
+	}
+}
+
 func shapeListShardsInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
@@ -194,6 +301,27 @@ func shapeListShardsInput() *awshttp.Shape {
 }
 
 func shapeListShardsInputLimit() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.IntegerShape,
+		Min:  some(1),
+		Max:  some(10000),
+	}
+}
+
+func shapeListStreamConsumersInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Required: true, Shape: shapeStreamARN()},
+			{Name: "NextToken", Shape: shapeNextToken()},
+			{Name: "MaxResults", Shape: shapeListStreamConsumersInputLimit()},
+			{Name: "StreamCreationTimestamp", Shape: shapeTimestamp()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeListStreamConsumersInputLimit() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.IntegerShape,
 		Min:  some(1),
@@ -272,6 +400,38 @@ func shapeMergeShardsInput() *awshttp.Shape {
 	}
 }
 
+func shapeMetricsName() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StringShape,
+		Enum: []string{"IncomingBytes", "IncomingRecords", "OutgoingBytes", "OutgoingRecords", "WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded", "IteratorAgeMilliseconds", "ALL"},
+	}
+}
+
+func shapeMetricsNameList() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.ListShape,
+		Min:  some(1),
+		Max:  some(7),
+		Elem: shapeMetricsName(),
+	}
+}
+
+func shapeMinimumThroughputBillingCommitmentInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "Status", Required: true, Shape: shapeMinimumThroughputBillingCommitmentInputStatus()},
+		},
+	}
+}
+
+func shapeMinimumThroughputBillingCommitmentInputStatus() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StringShape,
+		Enum: []string{"ENABLED", "DISABLED"},
+	}
+}
+
 func shapeNaturalIntegerObject() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.IntegerShape,
@@ -292,6 +452,12 @@ func shapePartitionKey() *awshttp.Shape {
 		Type: awshttp.StringShape,
 		Min:  some(1),
 		Max:  some(256),
+	}
+}
+
+func shapePolicy() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StringShape,
 	}
 }
 
@@ -368,10 +534,33 @@ func shapePutRecordsRequestEntryList() *awshttp.Shape {
 	}
 }
 
+func shapePutResourcePolicyInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "ResourceARN", Required: true, Shape: shapeResourceARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "Policy", Required: true, Shape: shapePolicy()},
+		},
+	}
+}
+
 func shapeRecordDistributionStrategy() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StringShape,
 		Enum: []string{"AUTO", "USER_PARTITION_KEY"},
+	}
+}
+
+func shapeRegisterStreamConsumerInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Required: true, Shape: shapeStreamARN()},
+			{Name: "ConsumerName", Required: true, Shape: shapeConsumerName()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "Tags", Shape: shapeTagMap()},
+		},
 	}
 }
 
@@ -465,6 +654,43 @@ func shapeSplitShardInput() *awshttp.Shape {
 	}
 }
 
+func shapeStartStreamEncryptionInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamName", Required: true, Unless: "StreamARN", Shape: shapeStreamName()},
+			{Name: "EncryptionType", Required: true, Shape: shapeEncryptionType()},
+			{Name: "KeyId", Required: true, Shape: shapeKeyId()},
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeStartingPosition() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "Type", Required: true, Shape: shapeShardIteratorType()},
+			{Name: "SequenceNumber", Shape: shapeSequenceNumber()},
+			{Name: "Timestamp", Shape: shapeTimestamp()},
+		},
+	}
+}
+
+func shapeStopStreamEncryptionInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamName", Required: true, Unless: "StreamARN", Shape: shapeStreamName()},
+			{Name: "EncryptionType", Required: true, Shape: shapeEncryptionType()},
+			{Name: "KeyId", Required: true, Shape: shapeKeyId()},
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
 func shapeStreamARN() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type:    awshttp.StringShape,
@@ -505,6 +731,19 @@ func shapeStreamName() *awshttp.Shape {
 		Min:     some(1),
 		Max:     some(128),
 		Pattern: "[a-zA-Z0-9_.-]+",
+	}
+}
+
+func shapeSubscribeToShardInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "ConsumerARN", Required: true, Shape: shapeConsumerARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "ShardId", Required: true, Shape: shapeShardId()},
+			{Name: "StartingPosition", Required: true, Shape: shapeStartingPosition()},
+			{Name: "DryRun", Shape: shapeBooleanObject()},
+		},
 	}
 }
 
@@ -571,6 +810,26 @@ func shapeUntagResourceInput() *awshttp.Shape {
 	}
 }
 
+func shapeUpdateAccountSettingsInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "MinimumThroughputBillingCommitment", Required: true, Shape: shapeMinimumThroughputBillingCommitmentInput()},
+		},
+	}
+}
+
+func shapeUpdateMaxRecordSizeInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "MaxRecordSizeInKiB", Required: true, Shape: shapeMaxRecordSizeInKiB()},
+		},
+	}
+}
+
 func shapeUpdateShardCountInput() *awshttp.Shape {
 	return &awshttp.Shape{
 		Type: awshttp.StructureShape,
@@ -580,6 +839,41 @@ func shapeUpdateShardCountInput() *awshttp.Shape {
 			{Name: "ScalingType", Required: true, Shape: shapeScalingType()},
 			{Name: "StreamARN", Shape: shapeStreamARN()},
 			{Name: "StreamId", Shape: shapeStreamId()},
+		},
+	}
+}
+
+func shapeUpdateStreamModeInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Required: true, Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "StreamModeDetails", Required: true, Shape: shapeStreamModeDetails()},
+			{Name: "WarmThroughputMiBps", Shape: shapeNaturalIntegerObject()},
+		},
+	}
+}
+
+func shapeUpdateStreamRecordDistributionStrategyInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Required: true, Shape: shapeStreamARN()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "RecordDistributionStrategy", Required: true, Shape: shapeRecordDistributionStrategy()},
+		},
+	}
+}
+
+func shapeUpdateStreamWarmThroughputInput() *awshttp.Shape {
+	return &awshttp.Shape{
+		Type: awshttp.StructureShape,
+		Members: []awshttp.Member{
+			{Name: "StreamARN", Shape: shapeStreamARN()},
+			{Name: "StreamName", Required: true, Unless: "StreamARN", Shape: shapeStreamName()},
+			{Name: "StreamId", Shape: shapeStreamId()},
+			{Name: "WarmThroughputMiBps", Required: true, Shape: shapeNaturalIntegerObject()},
 		},
 	}
 }

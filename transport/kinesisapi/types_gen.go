@@ -19,6 +19,23 @@ type ChildShard struct {
 	HashKeyRange HashKeyRange
 }
 
+// Consumer is the structure of that name in the API.
+type Consumer struct {
+	ConsumerName              string
+	ConsumerARN               string
+	ConsumerStatus            string
+	ConsumerCreationTimestamp time.Time
+}
+
+// ConsumerDescription is the structure of that name in the API.
+type ConsumerDescription struct {
+	ConsumerName              string
+	ConsumerARN               string
+	ConsumerStatus            string
+	ConsumerCreationTimestamp time.Time
+	StreamARN                 string
+}
+
 // CreateStreamInput is the structure of that name in the API.
 type CreateStreamInput struct {
 	StreamName                 string
@@ -38,12 +55,35 @@ type DecreaseStreamRetentionPeriodInput struct {
 	StreamId             string
 }
 
+// DeleteResourcePolicyInput is the structure of that name in the API.
+type DeleteResourcePolicyInput struct {
+	ResourceARN string
+	StreamId    string
+}
+
 // DeleteStreamInput is the structure of that name in the API.
 type DeleteStreamInput struct {
 	StreamName              string
 	EnforceConsumerDeletion *bool
 	StreamARN               string
 	StreamId                string
+}
+
+// DeregisterStreamConsumerInput is the structure of that name in the API.
+type DeregisterStreamConsumerInput struct {
+	StreamARN    string
+	ConsumerName string
+	ConsumerARN  string
+	StreamId     string
+}
+
+// DescribeAccountSettingsInput is the structure of that name in the API.
+type DescribeAccountSettingsInput struct {
+}
+
+// DescribeAccountSettingsOutput is the structure of that name in the API.
+type DescribeAccountSettingsOutput struct {
+	MinimumThroughputBillingCommitment *MinimumThroughputBillingCommitmentOutput
 }
 
 // DescribeLimitsInput is the structure of that name in the API.
@@ -58,6 +98,19 @@ type DescribeLimitsOutput struct {
 	OnDemandStreamCountLimit int64
 	ChannelCount             *int64
 	ChannelCountLimit        *int64
+}
+
+// DescribeStreamConsumerInput is the structure of that name in the API.
+type DescribeStreamConsumerInput struct {
+	StreamARN    string
+	ConsumerName string
+	ConsumerARN  string
+	StreamId     string
+}
+
+// DescribeStreamConsumerOutput is the structure of that name in the API.
+type DescribeStreamConsumerOutput struct {
+	ConsumerDescription ConsumerDescription
 }
 
 // DescribeStreamInput is the structure of that name in the API.
@@ -86,9 +139,33 @@ type DescribeStreamSummaryOutput struct {
 	StreamDescriptionSummary StreamDescriptionSummary
 }
 
+// DisableEnhancedMonitoringInput is the structure of that name in the API.
+type DisableEnhancedMonitoringInput struct {
+	StreamName        string
+	ShardLevelMetrics []string
+	StreamARN         string
+	StreamId          string
+}
+
+// EnableEnhancedMonitoringInput is the structure of that name in the API.
+type EnableEnhancedMonitoringInput struct {
+	StreamName        string
+	ShardLevelMetrics []string
+	StreamARN         string
+	StreamId          string
+}
+
 // EnhancedMetrics is the structure of that name in the API.
 type EnhancedMetrics struct {
 	ShardLevelMetrics []string
+}
+
+// EnhancedMonitoringOutput is the structure of that name in the API.
+type EnhancedMonitoringOutput struct {
+	StreamName               string
+	CurrentShardLevelMetrics []string
+	DesiredShardLevelMetrics []string
+	StreamARN                string
 }
 
 // GetRecordsInput is the structure of that name in the API.
@@ -106,6 +183,17 @@ type GetRecordsOutput struct {
 	NextShardIterator  string
 	MillisBehindLatest *int64
 	ChildShards        []ChildShard
+}
+
+// GetResourcePolicyInput is the structure of that name in the API.
+type GetResourcePolicyInput struct {
+	ResourceARN string
+	StreamId    string
+}
+
+// GetResourcePolicyOutput is the structure of that name in the API.
+type GetResourcePolicyOutput struct {
+	Policy string
 }
 
 // GetShardIteratorInput is the structure of that name in the API.
@@ -139,6 +227,41 @@ type IncreaseStreamRetentionPeriodInput struct {
 	StreamId             string
 }
 
+// InternalFailureException is the structure of that name in the API.
+type InternalFailureException struct {
+	message string
+}
+
+// KMSAccessDeniedException is the structure of that name in the API.
+type KMSAccessDeniedException struct {
+	message string
+}
+
+// KMSDisabledException is the structure of that name in the API.
+type KMSDisabledException struct {
+	message string
+}
+
+// KMSInvalidStateException is the structure of that name in the API.
+type KMSInvalidStateException struct {
+	message string
+}
+
+// KMSNotFoundException is the structure of that name in the API.
+type KMSNotFoundException struct {
+	message string
+}
+
+// KMSOptInRequired is the structure of that name in the API.
+type KMSOptInRequired struct {
+	message string
+}
+
+// KMSThrottlingException is the structure of that name in the API.
+type KMSThrottlingException struct {
+	message string
+}
+
 // ListShardsInput is the structure of that name in the API.
 type ListShardsInput struct {
 	StreamName              string
@@ -154,6 +277,21 @@ type ListShardsInput struct {
 // ListShardsOutput is the structure of that name in the API.
 type ListShardsOutput struct {
 	Shards    []Shard
+	NextToken string
+}
+
+// ListStreamConsumersInput is the structure of that name in the API.
+type ListStreamConsumersInput struct {
+	StreamARN               string
+	NextToken               string
+	MaxResults              *int64
+	StreamCreationTimestamp *time.Time
+	StreamId                string
+}
+
+// ListStreamConsumersOutput is the structure of that name in the API.
+type ListStreamConsumersOutput struct {
+	Consumers []Consumer
 	NextToken string
 }
 
@@ -207,6 +345,19 @@ type MergeShardsInput struct {
 	StreamId             string
 }
 
+// MinimumThroughputBillingCommitmentInput is the structure of that name in the API.
+type MinimumThroughputBillingCommitmentInput struct {
+	Status string
+}
+
+// MinimumThroughputBillingCommitmentOutput is the structure of that name in the API.
+type MinimumThroughputBillingCommitmentOutput struct {
+	Status               string
+	StartedAt            *time.Time
+	EndedAt              *time.Time
+	EarliestAllowedEndAt *time.Time
+}
+
 // PutRecordInput is the structure of that name in the API.
 type PutRecordInput struct {
 	StreamName                string
@@ -257,6 +408,13 @@ type PutRecordsResultEntry struct {
 	ErrorMessage   string
 }
 
+// PutResourcePolicyInput is the structure of that name in the API.
+type PutResourcePolicyInput struct {
+	ResourceARN string
+	StreamId    string
+	Policy      string
+}
+
 // Record is the structure of that name in the API.
 type Record struct {
 	SequenceNumber              string
@@ -266,12 +424,35 @@ type Record struct {
 	EncryptionType              string
 }
 
+// RegisterStreamConsumerInput is the structure of that name in the API.
+type RegisterStreamConsumerInput struct {
+	StreamARN    string
+	ConsumerName string
+	StreamId     string
+	Tags         map[string]string
+}
+
+// RegisterStreamConsumerOutput is the structure of that name in the API.
+type RegisterStreamConsumerOutput struct {
+	Consumer Consumer
+}
+
 // RemoveTagsFromStreamInput is the structure of that name in the API.
 type RemoveTagsFromStreamInput struct {
 	StreamName string
 	TagKeys    []string
 	StreamARN  string
 	StreamId   string
+}
+
+// ResourceInUseException is the structure of that name in the API.
+type ResourceInUseException struct {
+	message string
+}
+
+// ResourceNotFoundException is the structure of that name in the API.
+type ResourceNotFoundException struct {
+	message string
 }
 
 // SequenceNumberRange is the structure of that name in the API.
@@ -303,6 +484,31 @@ type SplitShardInput struct {
 	NewStartingHashKey string
 	StreamARN          string
 	StreamId           string
+}
+
+// StartStreamEncryptionInput is the structure of that name in the API.
+type StartStreamEncryptionInput struct {
+	StreamName     string
+	EncryptionType string
+	KeyId          string
+	StreamARN      string
+	StreamId       string
+}
+
+// StartingPosition is the structure of that name in the API.
+type StartingPosition struct {
+	Type           string
+	SequenceNumber string
+	Timestamp      *time.Time
+}
+
+// StopStreamEncryptionInput is the structure of that name in the API.
+type StopStreamEncryptionInput struct {
+	StreamName     string
+	EncryptionType string
+	KeyId          string
+	StreamARN      string
+	StreamId       string
 }
 
 // StreamDescription is the structure of that name in the API.
@@ -355,6 +561,42 @@ type StreamSummary struct {
 	StreamCreationTimestamp *time.Time
 }
 
+// SubscribeToShardEvent is the structure of that name in the API.
+type SubscribeToShardEvent struct {
+	Records                    []Record
+	ContinuationSequenceNumber string
+	MillisBehindLatest         int64
+	ChildShards                []ChildShard
+}
+
+// SubscribeToShardEventStream is the structure of that name in the API.
+type SubscribeToShardEventStream struct {
+	SubscribeToShardEvent     SubscribeToShardEvent
+	ResourceNotFoundException *ResourceNotFoundException
+	ResourceInUseException    *ResourceInUseException
+	KMSDisabledException      *KMSDisabledException
+	KMSInvalidStateException  *KMSInvalidStateException
+	KMSAccessDeniedException  *KMSAccessDeniedException
+	KMSNotFoundException      *KMSNotFoundException
+	KMSOptInRequired          *KMSOptInRequired
+	KMSThrottlingException    *KMSThrottlingException
+	InternalFailureException  *InternalFailureException
+}
+
+// SubscribeToShardInput is the structure of that name in the API.
+type SubscribeToShardInput struct {
+	ConsumerARN      string
+	StreamId         string
+	ShardId          string
+	StartingPosition StartingPosition
+	DryRun           *bool
+}
+
+// SubscribeToShardOutput is the structure of that name in the API.
+type SubscribeToShardOutput struct {
+	EventStream SubscribeToShardEventStream
+}
+
 // Tag is the structure of that name in the API.
 type Tag struct {
 	Key   string
@@ -375,6 +617,23 @@ type UntagResourceInput struct {
 	StreamId    string
 }
 
+// UpdateAccountSettingsInput is the structure of that name in the API.
+type UpdateAccountSettingsInput struct {
+	MinimumThroughputBillingCommitment MinimumThroughputBillingCommitmentInput
+}
+
+// UpdateAccountSettingsOutput is the structure of that name in the API.
+type UpdateAccountSettingsOutput struct {
+	MinimumThroughputBillingCommitment *MinimumThroughputBillingCommitmentOutput
+}
+
+// UpdateMaxRecordSizeInput is the structure of that name in the API.
+type UpdateMaxRecordSizeInput struct {
+	StreamARN          string
+	StreamId           string
+	MaxRecordSizeInKiB int64
+}
+
 // UpdateShardCountInput is the structure of that name in the API.
 type UpdateShardCountInput struct {
 	StreamName       string
@@ -390,6 +649,36 @@ type UpdateShardCountOutput struct {
 	CurrentShardCount *int64
 	TargetShardCount  *int64
 	StreamARN         string
+}
+
+// UpdateStreamModeInput is the structure of that name in the API.
+type UpdateStreamModeInput struct {
+	StreamARN           string
+	StreamId            string
+	StreamModeDetails   StreamModeDetails
+	WarmThroughputMiBps *int64
+}
+
+// UpdateStreamRecordDistributionStrategyInput is the structure of that name in the API.
+type UpdateStreamRecordDistributionStrategyInput struct {
+	StreamARN                  string
+	StreamId                   string
+	RecordDistributionStrategy string
+}
+
+// UpdateStreamWarmThroughputInput is the structure of that name in the API.
+type UpdateStreamWarmThroughputInput struct {
+	StreamARN           string
+	StreamName          string
+	StreamId            string
+	WarmThroughputMiBps int64
+}
+
+// UpdateStreamWarmThroughputOutput is the structure of that name in the API.
+type UpdateStreamWarmThroughputOutput struct {
+	StreamARN      string
+	StreamName     string
+	WarmThroughput *WarmThroughputObject
 }
 
 // WarmThroughputObject is the structure of that name in the API.
