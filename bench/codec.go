@@ -82,10 +82,11 @@ func perStep(f step) func(context.Context, time.Duration) (sample, error) {
 	return func(ctx context.Context, d time.Duration) (sample, error) { return timed(ctx, d, f) }
 }
 
-func zstdBatch() (batch.Batch, [][]byte, error) {
+// logBatch is a batch of log lines, and the lines.
+func logBatch(c batch.Codec) (batch.Batch, [][]byte, error) {
 	records := logLines(600)
 	var b batch.Builder
-	if _, err := fill(&b, batch.BuildOptions{Codec: batch.CodecZstd}, records); err != nil {
+	if _, err := fill(&b, batch.BuildOptions{Codec: c}, records); err != nil {
 		return nil, nil, err
 	}
 	done, err := b.Finish()
@@ -93,7 +94,7 @@ func zstdBatch() (batch.Batch, [][]byte, error) {
 }
 
 func encodeZstd(*environment) (bencher, error) {
-	plain, records, err := rawLogBatch()
+	plain, records, err := logBatch(batch.CodecRaw)
 	if err != nil {
 		return bencher{}, err
 	}
@@ -123,18 +124,8 @@ func encodeZstd(*environment) (bencher, error) {
 	}, nil
 }
 
-func rawLogBatch() (batch.Batch, [][]byte, error) {
-	records := logLines(600)
-	var b batch.Builder
-	if _, err := fill(&b, batch.BuildOptions{}, records); err != nil {
-		return nil, nil, err
-	}
-	done, err := b.Finish()
-	return done, records, err
-}
-
 func decodeZstd(*environment) (bencher, error) {
-	packed, _, err := zstdBatch()
+	packed, _, err := logBatch(batch.CodecZstd)
 	if err != nil {
 		return bencher{}, err
 	}
