@@ -41,7 +41,9 @@ type appending struct {
 	builder *batch.Builder
 	pending []int32 // records still to append, in order
 	again   []int32 // those whose shard was being shut, for the next round
-	route   []int32 // by place in pending: the shard's place in the route map
+	hashing hashkey.Many
+	hashes  []hashkey.Key // by place in pending
+	route   []int32       // likewise: the shard's place in the route map
 	order   []int32 // pending, grouped by shard
 	slot    []int32 // by place in the route map: group number + 1; all zero between rounds
 	groups  []group
@@ -157,6 +159,21 @@ func (s *Stream) appendRound(ctx context.Context, a *appending, routes *routeMap
 	}
 }
 
+// hash finds the hash keys of the pending records.
+func (a *appending) hash(routing hashkey.Routing, recs []Record) {
+	n := len(a.pending)
+	a.hashes = slices.Grow(a.hashes[:0], n)[:n]
+	a.hashing.Begin(routing, a.hashes)
+	for i, at := range a.pending {
+		if r := &recs[at]; r.Explicit != nil {
+			a.hashes[i] = *r.Explicit
+		} else {
+			a.hashing.Add(i, r.Key)
+		}
+	}
+	a.hashing.End()
+}
+
 // groupBy sorts a.pending by shard into a.order, keeping the order within a shard: one pass counts, one places.
 func (a *appending) groupBy(routes *routeMap, routing hashkey.Routing, recs []Record) {
 	n := len(a.pending)
@@ -166,15 +183,9 @@ func (a *appending) groupBy(routes *routeMap, routing hashkey.Routing, recs []Re
 		a.slot = append(a.slot, make([]int32, len(routes.shards)-have)...)
 	}
 	a.groups = a.groups[:0]
-	for i, at := range a.pending {
-		r := &recs[at]
-		var k hashkey.Key
-		if r.Explicit != nil {
-			k = *r.Explicit
-		} else {
-			k = routing.Of(r.Key)
-		}
-		place := int32(routes.find(k))
+	a.hash(routing, recs)
+	for i := range a.pending {
+		place := int32(routes.find(a.hashes[i]))
 		a.route[i] = place
 		if a.slot[place] == 0 {
 			a.groups = append(a.groups, group{place: place})

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package hashkey
+
+func vectorMD5() bool { return false }
+
+func md5x8(*[4][lanes]uint32, *[16][lanes]uint32) { panic("BUG: no vector MD5 on this processor") }
