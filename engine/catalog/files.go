@@ -319,8 +319,20 @@ func (st *state) appendSnapshot(dst []byte, h header) (_ []byte, err error) {
 		b = appendNumber(b, kindCounters, uint64(st.nextStream), uint64(st.nextShard))
 		return appendChange(b, kindSecret, func(b []byte) []byte { return append(b, st.secret[:]...) })
 	})
+	for _, a := range st.sortedAccounts() {
+		entry(func(b []byte) []byte { return appendAccount(b, &a) })
+	}
 	for _, s := range st.sortedStreams() {
-		entry(func(b []byte) []byte { return appendTags(appendStream(b, s), s) })
+		entry(func(b []byte) []byte {
+			b = appendTags(appendStream(b, s), s)
+			if !s.Settings.equal(&Settings{}) {
+				b = appendSettings(b, s.ID, &s.Settings)
+			}
+			if len(s.Consumers) > 0 {
+				b = appendConsumers(b, s)
+			}
+			return b
+		})
 		for shards := s.Shards; len(shards) > 0; {
 			n := min(len(shards), snapshotShards)
 			entry(func(b []byte) []byte { return appendShards(b, s.ID, shards[:n]) })

@@ -38,6 +38,12 @@ import (
 //	5 dropped   uvarint stream id, n, n shard indexes
 //	6 tags      uvarint stream id, n; n times key, value (uvarint length, bytes): all the tags of the stream
 //	7 removed   uvarint stream id
+//	9 settings  uvarint stream id; u8 flags (1 auto distribution); u8 metrics; uvarint warm MiB/s; key id (uvarint length,
+//	            bytes); uvarint n, n spans: uvarint from, to; uvarint n, n mode changes: varint seconds; uvarint n, n times
+//	            resource, policy (uvarint length, bytes)
+//	10 account  account, region (uvarint length, bytes); u8 flags (1 committed); varint started, ended (ns since 1970, 0 none)
+//	11 consumers  uvarint stream id, n; n consumers by name: name (uvarint length, bytes); varint created (s since 1970);
+//	            u8 status; uvarint n, n times key, value (uvarint length, bytes): all the consumers of the stream
 //	8 end       uvarint number of entries before: the last entry of a snapshot
 //
 // The salt makes it impossible that bytes a client sent (tags) pass for an entry.
@@ -71,6 +77,10 @@ const (
 	kindTags     = 6
 	kindRemoved  = 7
 	kindEnd      = 8
+	kindSettings = 9
+	kindAccount  = 10
+
+	kindConsumers = 11
 )
 
 func statusCode(s Status) byte {

@@ -14,6 +14,7 @@ import (
 // soon as the catalog is open each change replaces a stream's value.
 type state struct {
 	streams    map[uint32]*StreamInfo
+	accounts   map[Place]AccountInfo
 	nextStream uint32 // ids are handed out once
 	nextShard  uint32
 	secret     [SecretLen]byte
@@ -22,7 +23,9 @@ type state struct {
 	entries    uint64 // applied since the start of the file
 }
 
-func newState() *state { return &state{streams: map[uint32]*StreamInfo{}, nextStream: 1, nextShard: 1} }
+func newState() *state {
+	return &state{streams: map[uint32]*StreamInfo{}, accounts: map[Place]AccountInfo{}, nextStream: 1, nextShard: 1}
+}
 
 // apply carries out one entry's changes. The error is a *CorruptionError or *VersionError.
 func (st *state) apply(payload []byte, file string, off int64) error {
@@ -72,6 +75,12 @@ func (st *state) change(kind byte, d *decoder) (known bool) {
 		st.dropShards(d)
 	case kindTags:
 		st.putTags(d)
+	case kindSettings:
+		st.putSettings(d)
+	case kindAccount:
+		st.putAccount(d)
+	case kindConsumers:
+		st.putConsumers(d)
 	case kindRemoved:
 		if s := st.stream(d); s != nil {
 			delete(st.streams, s.ID)
@@ -107,7 +116,8 @@ func (st *state) putStream(d *decoder) {
 		return
 	}
 	if old := st.streams[s.ID]; old != nil {
-		s.Tags, s.Shards = old.Tags, old.Shards
+		s.Consumers = old.Consumers
+		s.Tags, s.Shards, s.Settings = old.Tags, old.Shards, old.Settings
 	}
 	st.streams[s.ID] = s
 	st.nextStream = max(st.nextStream, s.ID+1)
@@ -171,6 +181,12 @@ func diff(dst []byte, prev, next *StreamInfo) []byte {
 	if !maps.Equal(prev.Tags, next.Tags) {
 		dst = appendTags(dst, next)
 	}
+	if !next.Settings.equal(&prev.Settings) {
+		dst = appendSettings(dst, next.ID, &next.Settings)
+	}
+	if !equalConsumers(prev.Consumers, next.Consumers) {
+		dst = appendConsumers(dst, next)
+	}
 	var put []ShardInfo
 	var gone []uint32
 	p, n := prev.Shards, next.Shards
@@ -216,6 +232,12 @@ func (s *StreamInfo) valid() error {
 		if len(k) > maxTagBytes || len(v) > maxTagBytes {
 			return fail("tag of %d and %d bytes", len(k), len(v))
 		}
+	}
+	if bad := s.Settings.wrong(); bad != "" {
+		return fail("%s", bad)
+	}
+	if bad := wrongConsumers(s.Consumers); bad != "" {
+		return fail("%s", bad)
 	}
 	open := make([]hashkey.Range, 0, len(s.Shards))
 	for i := range s.Shards {

@@ -42,6 +42,8 @@ type StreamInfo struct {
 	Shards         []ShardInfo // by Index, closed ones included until they expire; indexes may have gaps
 	RouteEpoch     uint16      // grows with each change of the open shards
 	NextIndex      uint32      // of the next shard made; higher than any shard's that ever was
+	Settings       Settings
+	Consumers      []ConsumerInfo // by Name; those on their way out included
 }
 
 // ShardInfo is one shard. Index is its number within the stream ("shardId-%012d"), ID its number in the lane.
@@ -106,6 +108,8 @@ func (s *StreamInfo) Clone() *StreamInfo {
 	c := *s
 	c.Tags = maps.Clone(s.Tags)
 	c.Shards = slices.Clone(s.Shards)
+	c.Settings = s.Settings.clone()
+	c.Consumers = cloneConsumers(s.Consumers)
 	return &c
 }
 
