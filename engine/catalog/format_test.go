@@ -119,6 +119,9 @@ func FuzzApply(f *testing.F) {
 		off = next
 	}
 	f.Add(appendDropped(appendTags([]byte{entryVersion}, st.streams[3]), 3, []uint32{1, 2}))
+	with := st.streams[7].Clone()
+	with.Consumers = someConsumers(0)
+	f.Add(appendConsumers([]byte{entryVersion}, with))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if len(payload) == 0 {
 			return
