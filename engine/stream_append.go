@@ -44,8 +44,8 @@ type appending struct {
 	hashing hashkey.Many
 	hashes  []hashkey.Key // by place in pending
 	route   []int32       // likewise: the shard's place in the route map
-	order   []int32 // pending, grouped by shard
-	slot    []int32 // by place in the route map: group number + 1; all zero between rounds
+	order   []int32       // pending, grouped by shard
+	slot    []int32       // by place in the route map: group number + 1; all zero between rounds
 	groups  []group
 	maxEnd  uint64 // where the last batch appended so far ends
 	budget  time.Duration

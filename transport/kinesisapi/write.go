@@ -24,6 +24,33 @@ func appendPut(dst []byte, r *engine.Appended) []byte {
 	return append(dst, '"')
 }
 
+// putEntry is the last entry that a reply has for a shard, and what it says. Records of one batch differ in their
+// position only, so that the next entry is made from the last.
+type putEntry struct {
+	is   engine.Sequence
+	text [len(putEntryText)]byte
+}
+
+const (
+	putEntryHead = `{"ShardId":"shardId-000000000000","SequenceNumber":"`
+	putEntryText = putEntryHead + "00000000000000000000000000000000000000000000000000000000" + `"},`
+	// putEntries is how many shards of one reply are kept; with more, some entries are written from scratch.
+	putEntries = 16
+)
+
+// follow makes e the entry of a record that was appended.
+func (e *putEntry) follow(r *engine.Appended) {
+	next := e.is
+	next.Position++
+	if r.Sequence == next && r.Sequence.Position > 1 { // not the zero entry, and Shard is in the number
+		sequence.Next((*[sequence.Digits]byte)(e.text[len(putEntryHead):]))
+	} else {
+		appendPut(append(e.text[:0], '{'), r)
+		copy(e.text[len(e.text)-2:], "},")
+	}
+	e.is = r.Sequence
+}
+
 // appendPuts writes the reply of PutRecords.
 func appendPuts(dst []byte, out []engine.Appended) []byte {
 	dst = slices.Grow(dst, 64+len(out)*128)
@@ -36,19 +63,21 @@ func appendPuts(dst []byte, out []engine.Appended) []byte {
 	dst = append(dst, `{"FailedRecordCount":`...)
 	dst = strconv.AppendInt(dst, failed, 10)
 	dst = append(dst, `,"Records":[`...)
+	var entries [putEntries]putEntry
 	for i := range out {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, '{')
 		if e := out[i].Err; e != nil {
 			code, message := recordError(e)
-			dst = awshttp.AppendQuoted(append(dst, `"ErrorCode":`...), code)
+			dst = awshttp.AppendQuoted(append(dst, `{"ErrorCode":`...), code)
 			dst = awshttp.AppendQuoted(append(dst, `,"ErrorMessage":`...), message)
-		} else {
-			dst = appendPut(dst, &out[i])
+			dst = append(dst, "},"...)
+			continue
 		}
-		dst = append(dst, '}')
+		e := &entries[out[i].Shard%putEntries]
+		e.follow(&out[i])
+		dst = append(dst, e.text[:]...)
+	}
+	if len(out) > 0 {
+		dst = dst[:len(dst)-1]
 	}
 	return append(dst, "]}"...)
 }

@@ -2,6 +2,7 @@ package kinesisapi
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
@@ -61,6 +62,47 @@ func TestWriters(t *testing.T) {
 		{ShardId: "shardId-000123456789", SequenceNumber: seq(10).String()},
 	}}
 	sameJSON(t, appendPuts(nil, appended), want.value())
+}
+
+// TestPutEntries compares entries made from the one before with entries made from scratch: runs, gaps, more shards than
+// are kept, failures in between.
+func TestPutEntries(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	next := map[uint32]engine.Sequence{}
+	for range 100 {
+		appended := make([]engine.Appended, rnd.IntN(500))
+		want := PutRecordsOutput{FailedRecordCount: new(int64)}
+		shards := 1 + rnd.Uint32N(40)
+		for i := range appended {
+			if rnd.IntN(20) == 0 {
+				appended[i].Err = &engine.Error{Code: engine.CodeThrottled, Message: "slow down"}
+				*want.FailedRecordCount++
+				want.Records = append(want.Records, PutRecordsResultEntry{
+					ErrorCode: "ProvisionedThroughputExceededException", ErrorMessage: "slow down",
+				})
+				continue
+			}
+			shard := rnd.Uint32N(shards)
+			s := next[shard]
+			s.Shard = shard
+			switch rnd.IntN(30) {
+			case 0:
+				s.Seconds++
+			case 1:
+				s.Position += rnd.Uint64N(1 << 50)
+			case 2:
+				s.ShardCreated++
+			}
+			appended[i].Shard, appended[i].Sequence = shard, s
+			want.Records = append(want.Records, PutRecordsResultEntry{ShardId: shardID(shard), SequenceNumber: s.String()})
+			s.Position++
+			next[shard] = s
+		}
+		if want.Records == nil {
+			want.Records = []PutRecordsResultEntry{}
+		}
+		sameJSON(t, appendPuts(nil, appended), want.value())
+	}
 }
 
 func TestWritersAllocateNothing(t *testing.T) {
