@@ -188,7 +188,7 @@ func (x *extents) peek() (e uint64, ok bool) {
 }
 
 // list returns all of them, packed, appended to dst.
-func (x *extents) list(dst []uint64) []uint64 {
+func (x extents) list(dst []uint64) []uint64 {
 	for _, c := range x.chunks {
 		dst = append(dst, c.extents[:c.n.Load()]...)
 	}

@@ -65,6 +65,9 @@ func (l *Lane) recover() error {
 			dropped = append(dropped, s)
 		}
 	}
+	if err := l.discardMaking(); err != nil {
+		return err
+	}
 	l.begin(base, lastMicros)
 	l.prepared.Store(base)
 	if err := l.prepare(base); err != nil {
@@ -117,9 +120,6 @@ func (l *Lane) nextBase(kept, found []*segment) (base uint64) {
 func (l *Lane) findSegments() ([]*segment, error) {
 	names, err := l.opts.FS.List(l.opts.Dir)
 	if err != nil {
-		return nil, err
-	}
-	if err := l.discardMaking(names); err != nil {
 		return nil, err
 	}
 	var found []*segment

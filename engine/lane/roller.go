@@ -191,7 +191,11 @@ func (l *Lane) writeFooter(s *segment, end uint64, p []byte) error {
 }
 
 // discardMaking removes what a crash left of segments being made. Nothing was ever in them.
-func (l *Lane) discardMaking(names []string) error {
+func (l *Lane) discardMaking() error {
+	names, err := l.opts.FS.List(l.opts.Dir)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		base, ok := cutMaking(name)
 		if !ok {
