@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -95,12 +96,13 @@ func (c *Catalog) ReserveStream() uint32 {
 }
 
 // ReserveShards returns the first of n shard ids in a row. They are handed out once, used or not; an id that no Put has
-// made durable may come again after a restart.
+// made durable may come again after a restart. n is not negative. Where no ids are left the row reaches beyond 32 bits.
 func (c *Catalog) ReserveShards(n int) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.st.nextShard += uint32(n)
-	return c.st.nextShard - uint32(n)
+	first := c.st.nextShard
+	c.st.nextShard = uint32(min(uint64(first)+uint64(n), math.MaxUint32)) // never back to ids in use
+	return first
 }
 
 // Put makes next the current value of the stream next.ID and returns once that is durable. It writes what differs from

@@ -90,6 +90,10 @@ func (c *Catalog) load() error {
 	if err != nil {
 		return fmt.Errorf("catalog: list: %w", err)
 	}
+	// A kill may have left the newest snapshot's name unsynced. It must be durable before what it replaces goes.
+	if err := c.o.FS.SyncDir(c.o.Dir); err != nil {
+		return fmt.Errorf("catalog: sync folder: %w", err)
+	}
 	generation := uint64(0)
 	if n := len(l.snapshots); n > 0 {
 		generation = l.snapshots[n-1] // List sorts, and the digits are fixed
@@ -222,11 +226,11 @@ func (c *Catalog) loadGeneration(g uint64) error {
 		return fmt.Errorf("catalog: open %s: %w", name, err)
 	}
 	c.log = &logFile{f: f, generation: g, salt: h.salt, size: end}
-	if end == int64(len(b)) {
-		return nil
+	if end < int64(len(b)) {
+		// What is behind the cut must be gone before anything is written there again.
+		err = f.Truncate(end)
 	}
-	// What is behind the cut must be gone before anything is written there again.
-	err = f.Truncate(end)
+	// A kill may have left the last entry written and not synced. It counts from now on, so it must stay.
 	if err == nil {
 		err = f.SyncData()
 	}
