@@ -21,6 +21,7 @@ type config struct {
 	TLS         *string `yaml:"tls"`
 	Native      *string `yaml:"native"`
 	Durability  *string `yaml:"durability"`
+	CORS        *string `yaml:"cors"`
 	Insecure    *bool   `yaml:"insecure"`
 	Region      *string `yaml:"region"`
 	Account     *string `yaml:"account"`

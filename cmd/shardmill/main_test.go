@@ -191,14 +191,23 @@ func stopServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(s.stderr.String()), 0o600))
 }
 
-// get URL prints the answer to a GET on stdout: the status, then the body.
+// get URL [NAME=VALUE...] prints the answer to a GET with these headers on stdout: the status, then the body.
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: get URL")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: get URL [NAME=VALUE...]")
+	}
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	for _, header := range args[1:] {
+		name, value, _ := strings.Cut(header, "=")
+		req.Header.Set(name, value)
+		if name == "Host" {
+			req.Host = value
+		}
 	}
 	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the server's own certificate
 	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr}).Get(args[0])
+	resp, err := (&http.Client{Transport: tr}).Do(req)
 	ts.Check(err)
 	defer resp.Body.Close() //nolint:errcheck // only read from
 	body, err := io.ReadAll(resp.Body)

@@ -208,6 +208,7 @@ func (n *node) startHTTP(plain, encrypted net.Listener) error {
 	requests := n.metrics.NewRequests()
 	n.http, err = awshttp.NewServer(awshttp.Options{
 		Authenticator: auth, Account: n.opts.Account, Region: n.opts.Region, Log: n.opts.Log,
+		CORS: strings.ToLower(n.opts.CORS), Loopback: n.loopbackOnly, Hosts: machineNames(),
 	}, instrument(api.Service(), "kinesis", requests))
 	if err != nil {
 		return exitf(codeFailed, "start the AWS APIs: %w", err)
@@ -224,6 +225,15 @@ func (n *node) startHTTP(plain, encrypted net.Listener) error {
 	}
 	n.wg.Go(func() { n.report(n.http.ServeTLS(encrypted, cert)) })
 	return nil
+}
+
+// machineNames is what this machine calls itself.
+func machineNames() []string {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil // addresses and localhost still do
+	}
+	return []string{name}
 }
 
 // startNative serves the native protocol.

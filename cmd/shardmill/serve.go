@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
@@ -25,6 +26,7 @@ type serveCmd struct {
 	Config      configFile    `help:"Read settings from this YAML file. Flags and environment win over it." placeholder:"FILE"`
 	Auth        string        `enum:",off,keys" default:"" help:"off accepts any credentials; keys verifies signatures with the keys of the file or of SHARDMILL_AUTH_KEYS. Default: keys where there are some." placeholder:"off|keys"`
 	Durability  string        `enum:"disk,os,mem" default:"disk" help:"What an acknowledgement means on streams that do not say: disk (synced), os (survives kill -9) or mem."`
+	CORS        string        `name:"cors" help:"Origin whose web pages may call the AWS APIs, or '*' for all. Default: all where keys are configured, else none but the server's own." placeholder:"ORIGIN"`
 	Insecure    bool          `help:"Allow an address that is not loopback although any credentials are accepted."`
 	Region      string        `default:"us-east-1" help:"Region of requests that name none."`
 	Account     string        `default:"000000000000" help:"Account of requests that name none."`
@@ -115,6 +117,9 @@ func (s *serveCmd) options(a *app) (nodeOptions, error) {
 	if len(s.Account) != 12 || strings.Trim(s.Account, "0123456789") != "" {
 		return o, usagef("--account %s: want 12 digits", s.Account)
 	}
+	if err := checkOrigin(s.CORS); err != nil {
+		return o, err
+	}
 	for _, addr := range []struct{ flag, value string }{{"--listen", s.Listen}, {"--tls", s.TLS}, {"--native", s.Native}} {
 		if addr.value == off && addr.flag != "--listen" {
 			continue
@@ -124,6 +129,18 @@ func (s *serveCmd) options(a *app) (nodeOptions, error) {
 		}
 	}
 	return o, nil
+}
+
+// checkOrigin wants an origin as browsers write it.
+func checkOrigin(origin string) error {
+	if origin == "" || origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != strings.ToLower(origin) {
+		return usagef("--cors %s: want an origin such as https://example.com, without a path, or '*'", origin)
+	}
+	return nil
 }
 
 // checkAddr refuses to open a server that lets anybody in to the network.

@@ -158,15 +158,18 @@ func (x *exchange) identify2() {
 // preflight sets ids and CORS headers; true means the request was a CORS preflight and is answered.
 func (x *exchange) preflight() bool {
 	x.identify()
-	origin := x.r.Header.Get("Origin") != ""
-	if !origin || x.r.Method != http.MethodOptions {
+	origin := x.s.door.answer(x.r.Header.Get("Origin"))
+	if origin == "" || x.r.Method != http.MethodOptions {
 		x.identify2()
 	}
-	if !origin {
+	if origin == "" {
 		return false
 	}
 	h := x.w.Header()
-	h["Access-Control-Allow-Origin"] = []string{"*"}
+	h["Access-Control-Allow-Origin"] = []string{origin}
+	if origin != anyOrigin {
+		h["Vary"] = []string{"Origin"}
+	}
 	if x.r.Method != http.MethodOptions {
 		h["Access-Control-Expose-Headers"] = []string{exposed}
 		return false

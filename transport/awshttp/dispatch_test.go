@@ -170,7 +170,7 @@ func TestOrderOfChecks(t *testing.T) {
 }
 
 func TestCORS(t *testing.T) {
-	s := echoServer(t, Options{})
+	s := echoServer(t, Options{CORS: "*"})
 	resp := exchangeCase{method: http.MethodOptions, origin: true, status: 200}.run(t, s)
 	h := resp.Header
 	if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Max-Age") != "172800" || asSent(h, "x-amz-id-2") != nil {

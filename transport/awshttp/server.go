@@ -27,6 +27,13 @@ type Options struct {
 	MaxInFlight int64
 	// MaxConns bounds open connections over all listeners; further ones wait in the accept queue. Default 100,000.
 	MaxConns int
+	// CORS is the origin (https://example.com) whose web pages may call the server, or "*" for all of them. Empty: all where
+	// there is an Authenticator, as AWS does it; else only the server's own.
+	CORS string
+	// Loopback says that all listeners are on loopback: without an Authenticator, requests must then name an address of
+	// this machine, localhost or one of Hosts, so that no web site can point its own name here. CORS "*" lifts that.
+	Loopback bool
+	Hosts    []string // further names of this machine
 	// Log takes what no client can be told; default: nothing is logged.
 	Log *slog.Logger
 }
@@ -59,14 +66,16 @@ const (
 
 // Server is the front door of all services. Its methods may be called concurrently.
 type Server struct {
-	opts     Options
-	routes   map[string]*route
-	codecs   map[string]Codec
-	keys     *keyCache
-	extra    *http.ServeMux
-	http     http.Server
-	conns    chan struct{} // one token for each open connection
-	inFlight atomic.Int64  // bytes of request bodies being handled
+	opts       Options
+	routes     map[string]*route
+	codecs     map[string]Codec
+	keys       *keyCache
+	door       door
+	extra      *http.ServeMux
+	http       http.Server
+	conns      chan struct{} // one token for each open connection
+	neighbours []Neighbour
+	inFlight   atomic.Int64 // bytes of request bodies being handled
 }
 
 // NewServer builds a server of the given services. It listens nowhere until Serve or ServeTLS.
@@ -81,6 +90,7 @@ func NewServer(o Options, services ...Service) (*Server, error) {
 		routes: table,
 		codecs: map[string]Codec{JSON{}.ContentType(): JSON{}},
 		keys:   newKeyCache(maxSigningKeys),
+		door:   newDoor(&o),
 		extra:  http.NewServeMux(),
 		conns:  make(chan struct{}, o.MaxConns),
 	}
@@ -104,6 +114,12 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.extra.Handle(pattern
 
 // ServeHTTP answers one request. Mounted handlers are asked first, except where the request names an AWS action.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if reason := s.door.refusal(r); reason != "" {
+		x := exchange{s: s, w: w, r: r, codec: JSON{}}
+		x.identify()
+		x.fail(&Error{Status: http.StatusForbidden, Type: "AccessDeniedException", Message: reason})
+		return
+	}
 	if r.URL.Path != "/" && r.Header.Get("X-Amz-Target") == "" {
 		if h, pattern := s.extra.Handler(r); pattern != "" {
 			// A reply on this connection may have left a deadline behind.
@@ -111,6 +127,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r)
 			return
 		}
+	}
+	if n := s.neighbour(r); n != nil {
+		s.serveNeighbour(n, w, r)
+		return
 	}
 	s.serveAWS(w, r)
 }
