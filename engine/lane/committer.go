@@ -3,6 +3,8 @@ package lane
 import (
 	"fmt"
 	"time"
+
+	"github.com/shardmill/shardmill/codec/batch"
 )
 
 const (
@@ -82,7 +84,7 @@ func (l *Lane) flushing() {
 
 // flush writes what it may of [from, to) in one go and returns how far it came.
 func (l *Lane) flush(seg *segment, from, to uint64) (uint64, error) {
-	to = min(to, from+maxWrite, seg.end(), (from|l.ring.mask)+1)
+	to = l.wholeBatches(from, min(to, seg.end(), (from|l.ring.mask)+1))
 	f, err := l.useFile(seg)
 	if err != nil {
 		return from, err
@@ -92,6 +94,25 @@ func (l *Lane) flush(seg *segment, from, to uint64) (uint64, error) {
 		return from, err
 	}
 	return to, nil
+}
+
+// wholeBatches is how far one write from from goes: maxWrite at most unless a single batch is longer, and never into the
+// middle of a batch. What is written becomes a watermark, and a watermark within a batch would let readers see the whole
+// of it, and in the hints of later batches make its torn rest a broken promise. from and to are where batches end.
+func (l *Lane) wholeBatches(from, to uint64) uint64 {
+	if to-from <= maxWrite {
+		return to
+	}
+	at := from
+	for {
+		next := at + uint64(batch.Batch(l.ring.at(at, batch.PadHeaderLen)).Len())
+		if next > from+maxWrite && at > from {
+			return at
+		}
+		if at = next; at >= to {
+			return to
+		}
+	}
 }
 
 // awaitSealer keeps the flusher from running more than maxUnsealed segments ahead of the sealer.

@@ -31,6 +31,9 @@ type pins [pinCount]struct {
 
 // pin keeps everything from pos on in the ring until unpin(slot), if it is still there.
 func (l *Lane) pin(pos uint64) (slot int, ok bool) {
+	if l.cut.Load() > pos {
+		return 0, false // a pin so low, however short, would keep limit back: appends would find the ring full
+	}
 	slot = int(rand.Uint32N(pinCount))
 	for tries := 1; !l.pins[slot].at.CompareAndSwap(0, pos+1); tries++ {
 		slot = (slot + 1) % pinCount

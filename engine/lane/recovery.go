@@ -44,9 +44,19 @@ func (l *Lane) recover() error {
 		return err
 	}
 	found, err := l.findSegments()
-	if err != nil {
-		return err
+	if err == nil {
+		err = l.resume(found)
 	}
+	if err != nil {
+		for _, s := range found { // they may not be in the list yet, which Open closes
+			err = errors.Join(err, s.closeFile())
+		}
+	}
+	return err
+}
+
+// resume is steps 2 to 5 of recover.
+func (l *Lane) resume(found []*segment) error {
 	kept, dropped, err := l.settle(found)
 	if err != nil {
 		return err

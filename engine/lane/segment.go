@@ -111,10 +111,10 @@ func (ss *segments) add(s *segment) {
 func (l *Lane) useFile(s *segment) (vfs.File, error) {
 	s.fileMu.Lock()
 	defer s.fileMu.Unlock()
+	if l.closed.Load() { // Close waits for those who are at work and then closes the file
+		return nil, ErrClosed
+	}
 	if s.file == nil {
-		if l.closed.Load() {
-			return nil, ErrClosed
-		}
 		f, err := l.opts.FS.Open(path.Join(l.opts.Dir, s.name))
 		if err != nil {
 			return nil, fmt.Errorf("open segment %s: %w", s.name, err)
@@ -135,7 +135,7 @@ func (l *Lane) doneFile(s *segment) {
 	s.users--
 }
 
-// closeIdleFile closes the sealed segment's file that has been unused for longest. The caller holds but's fileMu; others
+// closeIdleFile closes the sealed segment's file that has been unused for longest. The caller holds but's fileMu, if any; others
 // are only tried, so no order among them matters.
 func (l *Lane) closeIdleFile(but *segment) {
 	var idle *segment
