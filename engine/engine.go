@@ -21,6 +21,7 @@ type (
 	Name       = catalog.Name
 	StreamInfo = catalog.StreamInfo
 	ShardInfo  = catalog.ShardInfo
+	Settings   = catalog.Settings
 	Level      = lane.Level
 	Ticket     = lane.Ticket
 	Watermarks = lane.Watermarks

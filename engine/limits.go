@@ -71,8 +71,7 @@ func (l *limits) reserveStream(info *StreamInfo) *Error {
 	case c.open+n > l.shardLimit:
 		return shardLimitError(info.Name, c.open, l.shardLimit, n)
 	case info.OnDemand && c.onDemand >= onDemandLimit:
-		return newError(CodeLimitExceeded, "This request would exceed the limit on the number of On-Demand streams for the account %s in %s. "+
-			"Current On-Demand streams count: %d. Limit: %d.", info.Name.Account, info.Name.Region, c.onDemand, onDemandLimit)
+		return onDemandLimitError(info.Name, c.onDemand)
 	case info.Status == catalog.Creating && c.creating >= creatingLimit:
 		return newError(CodeLimitExceeded, "This request would exceed the limit on the number of streams in the CREATING state for the account %s in %s. "+
 			"Limit: %d.", info.Name.Account, info.Name.Region, creatingLimit)
@@ -109,6 +108,23 @@ func (l *limits) created(n Name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.atLocked(placeOf(n)).creating--
+}
+
+// addOnDemand counts n more on-demand streams; n is 1 or -1, the latter always succeeds.
+func (l *limits) addOnDemand(name Name, n int) *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.atLocked(placeOf(name))
+	if n > 0 && c.onDemand+n > onDemandLimit {
+		return onDemandLimitError(name, c.onDemand)
+	}
+	c.onDemand += n
+	return nil
+}
+
+func onDemandLimitError(n Name, have int) *Error {
+	return newError(CodeLimitExceeded, "This request would exceed the limit on the number of On-Demand streams for the account %s in %s. "+
+		"Current On-Demand streams count: %d. Limit: %d.", n.Account, n.Region, have, onDemandLimit)
 }
 
 // addShards counts n more open shards of a stream; n may be negative, then it always succeeds.

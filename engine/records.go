@@ -28,6 +28,8 @@ type ReadRecord struct {
 	Key      []byte
 	Data     []byte
 	Arrival  time.Time
+	// Encrypted tells that the stream had a KMS key when the record was written.
+	Encrypted bool
 }
 
 // Page is one answer of Records. Its owner calls Release when done with Records and what they alias.
@@ -110,7 +112,7 @@ func (e *Engine) Records(_ context.Context, token string, limit int) (*Page, err
 		limit = MaxPageRecords
 	}
 	m := e.pages.get()
-	r := pageReader{s: s, sh: sh, level: Level(info.Durability), cut: cutoff(info, now), limit: limit, m: m}
+	r := pageReader{s: s, sh: sh, level: Level(info.Durability), cut: cutoff(info, now), settings: &info.Settings, limit: limit, m: m}
 	page, err := r.page(info, it.position, now)
 	if err != nil {
 		m.release()
@@ -121,13 +123,14 @@ func (e *Engine) Records(_ context.Context, token string, limit int) (*Page, err
 
 // pageReader makes one page.
 type pageReader struct {
-	s     *Stream
-	sh    *ShardInfo
-	level Level
-	cut   int64 // arrivals before it have expired, microseconds
-	limit int
-	m     *pageMemory
-	bytes int
+	s        *Stream
+	sh       *ShardInfo
+	level    Level
+	cut      int64 // arrivals before it have expired, microseconds
+	settings *Settings
+	limit    int
+	m        *pageMemory
+	bytes    int
 }
 
 func (r *pageReader) page(info *StreamInfo, from uint64, now time.Time) (*Page, *Error) {
@@ -226,6 +229,7 @@ func (r *pageReader) take(b batch.Batch, it *batch.Iterator, first int) int {
 	position, micros := b.Position(), b.AppendMicros()
 	seq := Sequence{ShardCreated: r.sh.CreatedSeconds, Shard: r.sh.Index, Seconds: micros / 1e6}
 	arrival := time.UnixMicro(micros)
+	encrypted := r.settings.EncryptedAt(position)
 	for i := first; i < it.Records(); i++ {
 		if len(r.m.records) >= r.limit {
 			return i
@@ -241,7 +245,7 @@ func (r *pageReader) take(b batch.Batch, it *batch.Iterator, first int) int {
 		}
 		r.bytes += n
 		seq.Position = position + uint64(i)
-		r.m.records = append(r.m.records, ReadRecord{Sequence: seq, Key: key, Data: data, Arrival: arrival})
+		r.m.records = append(r.m.records, ReadRecord{Sequence: seq, Key: key, Data: data, Arrival: arrival, Encrypted: encrypted})
 	}
 	return b.Records()
 }

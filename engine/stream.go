@@ -16,7 +16,8 @@ type Stream struct {
 	routes atomic.Pointer[routeMap]
 	gone   atomic.Bool
 
-	control sync.Mutex // one control operation at a time
+	control sync.Mutex    // one control operation at a time
+	spread  atomic.Uint64 // records that AUTO distribution has dealt out
 }
 
 // newStream makes the handle of info's stream and registers its open shards.

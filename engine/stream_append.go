@@ -50,6 +50,8 @@ type appending struct {
 	maxEnd  uint64 // where the last batch appended so far ends
 	budget  time.Duration
 	grown   bool // the builder has built a batch of unusual length
+	auto    bool // records are spread over the shards, whatever their keys
+	first   uint64
 }
 
 // group is the records of one call for one shard: order[next-count:next] once they are placed.
@@ -95,6 +97,7 @@ func (s *Stream) Append(ctx context.Context, recs []Record, level Level, out []A
 	a := s.e.appendings.get()
 	defer s.e.appendings.put(a)
 	a.begin(len(recs))
+	a.distribute(s, info, len(recs))
 	for {
 		routes := s.routes.Load()
 		s.appendRound(ctx, a, routes, info.Routing, recs, out)
@@ -126,7 +129,7 @@ func (s *Stream) Append(ctx context.Context, recs []Record, level Level, out []A
 func checkRecords(info *StreamInfo, recs []Record) *Error {
 	for i := range recs {
 		r := &recs[i]
-		if n := len(r.Key); n == 0 || n > batch.MaxKeyLen {
+		if n := len(r.Key); n == 0 && !info.Settings.Auto || n > batch.MaxKeyLen {
 			return newError(CodeValidation, "1 validation error detected: Value at 'records.%d.member.partitionKey' failed to satisfy constraint: "+
 				"Member must have length between 1 and 256", i+1)
 		}
@@ -183,7 +186,11 @@ func (a *appending) groupBy(routes *routeMap, routing hashkey.Routing, recs []Re
 		a.slot = append(a.slot, make([]int32, len(routes.shards)-have)...)
 	}
 	a.groups = a.groups[:0]
-	a.hash(routing, recs)
+	if a.auto {
+		a.spread(routes)
+	} else {
+		a.hash(routing, recs)
+	}
 	for i := range a.pending {
 		place := int32(routes.find(a.hashes[i]))
 		a.route[i] = place

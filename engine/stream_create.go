@@ -36,13 +36,15 @@ type CreateStream struct {
 	Routing        hashkey.Routing
 	Durability     *Level // nil: the engine's default
 	MaxRecordBytes int    // 0: 1 MiB
+	Auto           bool   // spread records over the shards whatever their keys; on demand only
+	WarmMiBps      int    // warm throughput, MiB/s; on demand and committed accounts only
 	Tags           map[string]string
 }
 
 // CreateStream makes a stream and returns when that is durable. With Options.Transition it is CREATING for that long.
 // Errors: CodeInUse where the name is taken, CodeLimitExceeded, CodeInvalidArgument, CodeStopped.
 //
-// Not implemented: WarmThroughputMiBps, the five-per-second limit.
+// Not implemented: the five-per-second limit.
 func (e *Engine) CreateStream(_ context.Context, c CreateStream) error {
 	info, err := e.newInfo(c)
 	if err != nil {
@@ -118,6 +120,14 @@ func (e *Engine) newInfo(c CreateStream) (*StreamInfo, error) {
 	if err := checkNewTags(name, c.Tags); err != nil {
 		return nil, err
 	}
+	if c.Auto && !c.OnDemand {
+		return nil, autoProvisioned(name)
+	}
+	if c.WarmMiBps != 0 {
+		if err := e.checkWarm(name, c.OnDemand, c.WarmMiBps); err != nil {
+			return nil, err
+		}
+	}
 	// Before any shard is made: a count far over the limit must not cost its memory.
 	if open, _ := e.limits.use(name); open+shards > e.o.ShardLimit {
 		if _, taken := e.names.Load(name); taken {
@@ -128,7 +138,7 @@ func (e *Engine) newInfo(c CreateStream) (*StreamInfo, error) {
 	info := &StreamInfo{
 		Name: name, Status: catalog.Active, OnDemand: c.OnDemand, Routing: c.Routing, Durability: uint8(e.o.Durability),
 		RetentionHours: minRetention, MaxRecordBytes: c.MaxRecordBytes, Created: now, Tags: maps.Clone(c.Tags),
-		RouteEpoch: 1, NextIndex: uint32(shards),
+		RouteEpoch: 1, NextIndex: uint32(shards), Settings: Settings{Auto: c.Auto, WarmMiBps: c.WarmMiBps},
 	}
 	if c.Durability != nil {
 		info.Durability = uint8(*c.Durability)

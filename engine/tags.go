@@ -19,13 +19,32 @@ var newTagCharacters = regexp.MustCompile(`^[\x{00C0}-\x{1FFF}\x{2C00}-\x{D7FF}0
 
 // SetTags adds or overwrites tags and removes others: AddTagsToStream and RemoveTagsFromStream.
 func (s *Stream) SetTags(_ context.Context, add map[string]string, remove []string) error {
+	return s.setTags(add, remove, func() *Error { return checkTags(s.name, add, remove) })
+}
+
+// SetResourceTags is SetTags with the characters of TagResource and UntagResource, which take the colon.
+func (s *Stream) SetResourceTags(_ context.Context, add map[string]string, remove []string) error {
+	return s.setTags(add, remove, func() *Error {
+		if err := checkNewTags(s.name, add); err != nil {
+			return err
+		}
+		for _, k := range remove {
+			if err := checkNewTags(s.name, map[string]string{k: ""}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Stream) setTags(add map[string]string, remove []string, check func() *Error) error {
 	s.control.Lock()
 	defer s.control.Unlock()
 	info, err := s.exists()
 	if err != nil {
 		return err
 	}
-	if err := checkTags(s.name, add, remove); err != nil {
+	if err := check(); err != nil {
 		return err
 	}
 	next := info.Clone()
