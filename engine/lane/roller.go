@@ -169,7 +169,7 @@ func (l *Lane) seal(s *segment, end uint64) error {
 	s.lastMicros.Store(f.lastMicros)
 	wasOpen := s.foot.Swap(f) == nil
 	s.index.Store(nil)
-	if wasOpen && l.segs.open.Add(1) > maxOpenFiles { // from now on its file may be closed
+	if wasOpen && l.segs.open.Add(1) > maxOpenFiles { // from now on its file is one that may be closed
 		l.closeIdleFile(nil)
 	}
 	return nil

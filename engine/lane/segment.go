@@ -135,8 +135,8 @@ func (l *Lane) doneFile(s *segment) {
 	s.users--
 }
 
-// closeIdleFile closes the sealed segment's file that has been unused for longest. The caller holds but's fileMu, if any; others
-// are only tried, so no order among them matters.
+// closeIdleFile closes the sealed segment's file that has been unused for longest. The caller holds but's fileMu, where
+// there is one; others are only tried, so no order among them matters.
 func (l *Lane) closeIdleFile(but *segment) {
 	var idle *segment
 	oldest := uint64(math.MaxUint64)
