@@ -18,6 +18,7 @@ type base64Tables struct {
 const (
 	base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	invalidLetter = 1 << 31
+	decodeSlack   = 8
 )
 
 func newBase64Tables() *base64Tables {
@@ -37,10 +38,18 @@ func newBase64Tables() *base64Tables {
 }
 
 // decode writes what src stands for to dst and returns how many bytes that is. It accepts exactly what an encoder
-// writes: whole groups of four, padding at the end only, no line ends, no stray bits. dst needs len(src)/4*3 bytes.
+// writes: whole groups of four, padding at the end only, no line ends, no stray bits. dst needs len(src)/4*3 bytes; with
+// decodeSlack bytes more, which may be overwritten, it is faster. What dst holds after ok false is unspecified.
 func (t *base64Tables) decode(dst, src []byte) (n int, ok bool) {
 	if len(src)%4 != 0 {
 		return 0, false
+	}
+	if len(src) >= 36 && len(dst) >= len(src)/4*3+decodeSlack && vectorBase64() {
+		most := len(src) - 4 // the last group may be padded
+		if !decodeBlocks(&dst[0], &src[0], most) {
+			return 0, false
+		}
+		src, n = src[most:], most/4*3
 	}
 	var bad uint32
 	// The last group may be padded, and the four bytes written for each group may not run over the end.

@@ -24,6 +24,17 @@ func compareBase64(t *testing.T, tables *base64Tables, src []byte) {
 	if ok != wantOK || ok && !bytes.Equal(dst[:n], want) {
 		t.Fatalf("decode %q: %q %v, want %q %v", src, dst[:n], ok, want, wantOK)
 	}
+	// With slack it takes another way, and must leave what lies behind the slack alone.
+	wide := bytes.Repeat([]byte{0xa5}, len(dst)+2*decodeSlack)
+	n, ok = tables.decode(wide[:len(dst)+decodeSlack], src)
+	if ok != wantOK || ok && !bytes.Equal(wide[:n], want) {
+		t.Fatalf("decode %q with slack: %q %v, want %q %v", src, wide[:n], ok, want, wantOK)
+	}
+	for _, c := range wide[len(dst)+decodeSlack:] {
+		if c != 0xa5 {
+			t.Fatalf("decode %q wrote too far", src)
+		}
+	}
 	encoded := base64.StdEncoding.EncodeToString(src)
 	got := tables.appendEncoded(append(make([]byte, 0, len(encoded)+1), 'x'), src)
 	if string(got) != "x"+encoded {
@@ -54,6 +65,20 @@ func TestBase64(t *testing.T) {
 			}
 			text[i] = old
 		}
+	}
+}
+
+// TestBase64EveryByte puts every byte value everywhere.
+func TestBase64EveryByte(t *testing.T) {
+	tables := newBase64Tables()
+	text := bytes.Repeat([]byte("AZaz09+/"), 9)
+	for i := range text {
+		old := text[i]
+		for c := range 256 {
+			text[i] = byte(c)
+			compareBase64(t, tables, text)
+		}
+		text[i] = old
 	}
 }
 

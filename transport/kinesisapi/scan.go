@@ -185,7 +185,21 @@ func (a *API) scanRecords(s *scanner, b *putBuffer) bool {
 		return false
 	}
 	for more := true; more; {
-		if len(b.recs) == maxPutRecords || !s.take('{') {
+		if len(b.recs) == maxPutRecords {
+			return false
+		}
+		if a.usualRecord(s, b) {
+			if s.at < len(s.in) && s.in[s.at] == ',' {
+				s.at++
+				continue
+			}
+			var ok bool
+			if more, ok = s.more(']'); !ok {
+				return false
+			}
+			continue
+		}
+		if !s.take('{') {
 			return false
 		}
 		var r recordScan
@@ -371,7 +385,7 @@ func decimalText(v []byte) bool {
 // decode reads base64 into the arena.
 func (a *API) decode(b *putBuffer, v []byte) ([]byte, bool) {
 	start := len(b.arena)
-	n, ok := a.base64.decode(b.arena[start:start+len(v)/4*3], v)
+	n, ok := a.base64.decode(b.arena[start:min(start+len(v)/4*3+decodeSlack, cap(b.arena))], v)
 	if !ok || n > smallestRecord {
 		return nil, false
 	}

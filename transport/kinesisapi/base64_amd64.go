@@ -1,0 +1,14 @@
+//go:build !purego
+
+package kinesisapi
+
+import "golang.org/x/sys/cpu"
+
+// vectorBase64 tells whether decodeBlocks may be called on this processor.
+func vectorBase64() bool { return cpu.X86.HasAVX2 }
+
+// decodeBlocks decodes n letters, at least 32 and a multiple of 4, and tells whether all were letters; if not, dst holds
+// anything. It writes up to 8 bytes more than n/4*3.
+//
+//go:noescape
+func decodeBlocks(dst, src *byte, n int) bool
