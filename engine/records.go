@@ -18,6 +18,9 @@ const (
 	// firstRead is how much of a shard is read at first; each further read of the same call takes twice as much. A call
 	// with a small limit does not pay for 10 MiB.
 	firstRead = 256 << 10
+	// maxUnpacked bounds what the compressed batches of one page unpack to. A page of well-formed batches stays below: it
+	// shows most of what it unpacks, but for the first and the last batch.
+	maxUnpacked = MaxPageBytes + MaxPageBytes/2 + 2*batch.MaxLen
 	// keptPage bounds the buffer that a released page leaves for the next one, in bytes.
 	keptPage = 16 << 20
 )
@@ -130,6 +133,7 @@ type pageReader struct {
 	settings *Settings
 	limit    int
 	m        *pageMemory
+	unpacked int // bytes of the compressed batches opened so far, as they unpack
 	bytes    int
 }
 
@@ -193,6 +197,12 @@ func (r *pageReader) collect(from, end uint64) (next uint64) {
 		}
 		if first >= one.Records() {
 			continue
+		}
+		if one.Codec() != batch.CodecRaw {
+			if r.unpacked > 0 && r.unpacked+one.RawLen() > maxUnpacked {
+				return one.Position() + uint64(first)
+			}
+			r.unpacked += one.RawLen()
 		}
 		it, err := r.open(one)
 		if err != nil {
