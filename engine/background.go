@@ -23,6 +23,8 @@ type due struct {
 	at     time.Time
 	stream *Stream
 	to     catalog.Status // Active, or Deleting for gone
+	// consumer, where it has a name, is what is on its way instead of the stream: as it was when it set out.
+	consumer ConsumerInfo
 }
 
 func (d *dueList) wake() chan struct{} {
@@ -39,9 +41,17 @@ func (d *dueList) wakeLocked() chan struct{} {
 }
 
 func (d *dueList) add(at time.Time, s *Stream, to catalog.Status) {
+	d.put(due{at: at, stream: s, to: to})
+}
+
+func (d *dueList) addConsumer(at time.Time, s *Stream, c ConsumerInfo) {
+	d.put(due{at: at, stream: s, consumer: c})
+}
+
+func (d *dueList) put(x due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.list = append(d.list, due{at, s, to}) // all take equally long, so the list stays sorted
+	d.list = append(d.list, x) // all take equally long, so the list stays sorted
 	select {
 	case d.wakeLocked() <- struct{}{}:
 	default: // a wake-up is pending
@@ -76,7 +86,11 @@ func (e *Engine) background() {
 	for {
 		ready, at := e.due.next(time.Now())
 		for _, d := range ready {
-			d.stream.arrive(d.to)
+			if d.consumer.Name != "" {
+				d.stream.arriveConsumer(d.consumer)
+			} else {
+				d.stream.arrive(d.to)
+			}
 		}
 		wait := time.Hour
 		if !at.IsZero() {

@@ -54,6 +54,9 @@ type Options struct {
 	Transition  time.Duration // how long CREATING, UPDATING and DELETING last; default 0: at once
 	Account     string        // of names that carry none; default 000000000000
 	Region      string        // likewise; default us-east-1
+	// SubscriptionRate bounds what one subscription is given, in bytes of keys and data per second, over a few events;
+	// default 0: no bound. AWS gives 2 MiB.
+	SubscriptionRate int
 }
 
 func (o *Options) setDefaults() {
@@ -85,6 +88,7 @@ type Engine struct {
 	limits     limits
 	create     sync.Mutex // one CreateStream at a time: a name is taken once
 	due        dueList
+	fanout     fanout
 	stop       context.Context // done from Close on
 	cancel     context.CancelFunc
 	loops      sync.WaitGroup
@@ -151,15 +155,19 @@ func (e *Engine) open() (err error) {
 
 // adopt brings a stream of the catalog to life. What the last process began it finishes.
 func (e *Engine) adopt(info *StreamInfo) error {
-	switch info.Status {
-	case catalog.Deleting:
+	if info.Status == catalog.Deleting {
 		return e.cat.Remove(info.ID)
-	case catalog.Creating, catalog.Updating:
-		info = info.Clone()
-		info.Status = catalog.Active
-		if err := e.cat.Put(info); err != nil {
+	}
+	settled := settleConsumers(info)
+	if info.Status == catalog.Creating || info.Status == catalog.Updating {
+		settled = settled.Clone()
+		settled.Status = catalog.Active
+	}
+	if settled != info {
+		if err := e.cat.Put(settled); err != nil {
 			return err
 		}
+		info = settled
 	}
 	e.limits.adopt(info)
 	e.names.Store(info.Name, e.newStream(info))
@@ -171,6 +179,7 @@ func (e *Engine) Close() error {
 	e.closing.Do(func() {
 		e.fail(stoppedError(ErrClosed))
 		e.cancel()
+		e.fanout.close()
 		e.loops.Wait()
 		e.closed = e.release()
 	})

@@ -53,18 +53,23 @@ func (s *Stream) Iterator(shardID string, typ IteratorType, number string, t *ti
 		return "", noSuchShard(s.name, index)
 	}
 	now := time.Now()
-	seq, at, err := s.startingPoint(sh, typ, number, t, now)
-	if err != nil {
-		return "", err
-	}
-	if typ == AfterSequence && number == startNumber(sh) {
-		typ = TrimHorizon // it names no record, but in memory the first one has its position
-	}
-	position, err := s.seek(info, sh, typ, seq, at)
+	position, err := s.position(info, sh, typ, number, t, now)
 	if err != nil {
 		return "", err
 	}
 	return s.token(sh.Index, position, now), nil
+}
+
+// position is where a reader begins who starts as the arguments of GetShardIterator say.
+func (s *Stream) position(info *StreamInfo, sh *ShardInfo, typ IteratorType, number string, t *time.Time, now time.Time) (uint64, *Error) {
+	seq, at, err := s.startingPoint(sh, typ, number, t, now)
+	if err != nil {
+		return 0, err
+	}
+	if typ == AfterSequence && number == startNumber(sh) {
+		typ = TrimHorizon // it names no record, but in memory the first one has its position
+	}
+	return s.seek(info, sh, typ, seq, at)
 }
 
 // startNumber is the shard's StartingSequenceNumber.

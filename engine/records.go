@@ -115,7 +115,8 @@ func (e *Engine) Records(_ context.Context, token string, limit int) (*Page, err
 		limit = MaxPageRecords
 	}
 	m := e.pages.get()
-	r := pageReader{s: s, sh: sh, level: Level(info.Durability), cut: cutoff(info, now), settings: &info.Settings, limit: limit, m: m}
+	r := pageReader{s: s, sh: sh, level: Level(info.Durability), cut: cutoff(info, now), settings: &info.Settings,
+		limit: limit, maxBytes: MaxPageBytes, m: m}
 	page, err := r.page(info, it.position, now)
 	if err != nil {
 		m.release()
@@ -131,27 +132,19 @@ type pageReader struct {
 	level    Level
 	cut      int64 // arrivals before it have expired, microseconds
 	settings *Settings
-	limit    int
+	limit    int // records
+	maxBytes int // of keys and data, unless the first record is larger
 	m        *pageMemory
 	unpacked int // bytes of the compressed batches opened so far, as they unpack
 	bytes    int
 }
 
 func (r *pageReader) page(info *StreamInfo, from uint64, now time.Time) (*Page, *Error) {
-	from = max(from, r.sh.Start)
-	end, err := r.read(from)
+	next, more, behind, err := r.fill(from, now)
 	if err != nil {
 		return nil, err
 	}
-	next := r.collect(from, end)
-	_, micros, more, failed := r.s.e.lane.Next(r.sh.ID, next, r.level)
-	if failed != nil {
-		return nil, laneError(failed)
-	}
-	p := &Page{Records: r.m.records, mem: r.m}
-	if more {
-		p.MillisBehind = max(now.UnixMilli()-micros/1000, 0)
-	}
+	p := &Page{Records: r.m.records, MillisBehind: behind, mem: r.m}
 	if !r.sh.Open() && !more {
 		p.Children = info.Children(r.sh.Index)
 	} else {
@@ -160,10 +153,29 @@ func (r *pageReader) page(info *StreamInfo, from uint64, now time.Time) (*Page, 
 	return p, nil
 }
 
+// fill reads records from a position on into m.records and returns where to go on, whether there is more by now, and how
+// old that is in milliseconds.
+func (r *pageReader) fill(from uint64, now time.Time) (next uint64, more bool, behind int64, err *Error) {
+	from = max(from, r.sh.Start)
+	end, err := r.read(from)
+	if err != nil {
+		return 0, false, 0, err
+	}
+	next = r.collect(from, end)
+	_, micros, more, failed := r.s.e.lane.Next(r.sh.ID, next, r.level)
+	if failed != nil {
+		return 0, false, 0, laneError(failed)
+	}
+	if more {
+		behind = max(now.UnixMilli()-micros/1000, 0)
+	}
+	return next, more, behind, nil
+}
+
 // read fills m.buf with stored batches from a position on, enough for the page if there are, and returns where they end.
 func (r *pageReader) read(from uint64) (next uint64, err *Error) {
 	records, size := 0, 0
-	for chunk := firstRead; ; chunk = min(2*chunk, MaxPageBytes) {
+	for chunk := firstRead; ; chunk = min(2*chunk, r.maxBytes) {
 		at := len(r.m.buf)
 		var failed error
 		r.m.buf, next, failed = r.s.readUnexpired(r.m.buf, lane.Query{Shard: r.sh.ID, From: from, MaxBytes: chunk, Level: r.level}, r.cut)
@@ -180,7 +192,7 @@ func (r *pageReader) read(from uint64) (next uint64, err *Error) {
 				records -= int(min(from-b.Position(), uint64(b.Records())))
 			}
 		}
-		if records >= r.limit || size >= MaxPageBytes {
+		if records >= r.limit || size >= r.maxBytes {
 			return next, nil
 		}
 		from = next
@@ -250,7 +262,7 @@ func (r *pageReader) take(b batch.Batch, it *batch.Iterator, first int) int {
 		}
 		key, data := it.Key(), it.Data()
 		n := len(key) + len(data)
-		if r.bytes+n > MaxPageBytes && len(r.m.records) > 0 {
+		if r.bytes+n > r.maxBytes && len(r.m.records) > 0 {
 			return i
 		}
 		r.bytes += n

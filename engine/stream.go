@@ -33,6 +33,7 @@ func (s *Stream) Info() *StreamInfo { return s.info.Load() }
 // publish makes info, which the catalog has, what readers and appenders see. Shards that shut names are not open in it
 // any more. Control operations only.
 func (s *Stream) publish(info *StreamInfo, shut []*shard) {
+	defer s.e.fanout.revise(s)
 	old := s.routes.Load()
 	if old != nil && old.epoch == info.RouteEpoch && len(shut) == 0 {
 		s.info.Store(info)

@@ -7,10 +7,16 @@ import (
 )
 
 // DeleteStream removes a stream in any state and returns when that is durable. With Options.Transition it is DELETING for
-// that long; it takes no records any more, reads go on. The records stay in the log until its segments expire.
-//
-// Not implemented: EnforceConsumerDeletion, there are no registered consumers.
-func (e *Engine) DeleteStream(_ context.Context, n Name) error {
+// that long; it takes no records any more, reads go on. The records stay in the log until its segments expire. A stream
+// that has consumers is CodeInUse.
+func (e *Engine) DeleteStream(_ context.Context, n Name) error { return e.deleteStream(n, false) }
+
+// DeleteStreamAndConsumers is DeleteStream for a stream that may have consumers. They go with it, their subscriptions end.
+func (e *Engine) DeleteStreamAndConsumers(_ context.Context, n Name) error {
+	return e.deleteStream(n, true)
+}
+
+func (e *Engine) deleteStream(n Name, consumersToo bool) error {
 	v, ok := e.names.Load(e.name(n))
 	if !ok {
 		return notFound(e.name(n))
@@ -27,6 +33,9 @@ func (e *Engine) DeleteStream(_ context.Context, n Name) error {
 	}
 	if info.Status == catalog.Deleting {
 		return nil
+	}
+	if len(info.Consumers) > 0 && !consumersToo {
+		return consumersHold(s.name)
 	}
 	if e.o.Transition <= 0 {
 		return asError(s.removeLocked())
@@ -68,6 +77,7 @@ func (s *Stream) removeLocked() *Error {
 	e.shards.drop(routes.shards)
 	close(routes.superseded)
 	e.limits.releaseStream(info)
+	e.fanout.revise(s)
 	return nil
 }
 

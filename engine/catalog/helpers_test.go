@@ -102,7 +102,11 @@ func script() []step {
 			put(name, func(_ *Catalog, s *StreamInfo) *StreamInfo { s.Settings.KeyID, s.Settings.Policies = "", nil; return s }),
 			put(name, func(_ *Catalog, s *StreamInfo) *StreamInfo { s.Consumers = someConsumers(i); return s }),
 			put(name, func(c *Catalog, s *StreamInfo) *StreamInfo { return split(c, s, len(s.Shards)-1) }),
-			put(name, func(_ *Catalog, s *StreamInfo) *StreamInfo { s.DropConsumer("fraud"); s.Consumer("old").Tags = nil; return s }),
+			put(name, func(_ *Catalog, s *StreamInfo) *StreamInfo {
+				s.DropConsumer("fraud")
+				s.Consumer("old").Tags = nil
+				return s
+			}),
 			put(name, func(_ *Catalog, s *StreamInfo) *StreamInfo { s.Shards = s.Shards[1:]; s.Status = Active; return s }),
 		)
 	}
