@@ -20,6 +20,10 @@ func codeOf(err error) frame.Code {
 	return frame.CodeInternal
 }
 
+// stopsAppends tells whether err, from Engine.Err, means that no append will reach its level any more. That old segments
+// cannot be removed does not.
+func stopsAppends(err error) bool { return err != nil && codeOf(err) == frame.CodeStopped }
+
 // messageOf is what a client gets to read of an error: not its cause.
 func messageOf(err error) string {
 	if e, ok := errors.AsType[*engine.Error](err); ok {

@@ -75,7 +75,7 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 // observe runs on the engine's committers.
 func (l *loop) observe(m engine.Watermarks) {
 	if l.needAny.Load() || m.Written >= l.needWritten.Load() || m.Durable >= l.needDurable.Load() ||
-		l.needWritten.Load()&l.needDurable.Load() != math.MaxUint64 && l.srv.o.Engine.Err() != nil {
+		l.needWritten.Load()&l.needDurable.Load() != math.MaxUint64 && stopsAppends(l.srv.o.Engine.Err()) {
 		l.wake()
 	}
 }
@@ -150,7 +150,7 @@ func (l *loop) selfWake() {
 // refresh reads the watermarks.
 func (l *loop) refresh() {
 	l.marks = l.srv.o.Engine.Watermarks()
-	l.stopped = l.srv.o.Engine.Err() != nil
+	l.stopped = stopsAppends(l.srv.o.Engine.Err())
 }
 
 // reap gives back what closed sessions held. Sessions are closed in the middle of their own processing, when a write
@@ -309,7 +309,7 @@ func (l *loop) missed() bool {
 	m := l.srv.o.Engine.Watermarks()
 	return m.Written >= l.needWritten.Load() || m.Durable >= l.needDurable.Load() ||
 		l.needAny.Load() && advanced(l.marks, m) || l.goAway.Load() || len(l.dead) > 0 ||
-		time.Now().UnixNano() >= l.nextDue || !l.stopped && l.srv.o.Engine.Err() != nil
+		time.Now().UnixNano() >= l.nextDue || !l.stopped && stopsAppends(l.srv.o.Engine.Err())
 }
 
 // armFor is arm for one more session, after its own pass. It tells whether what the session waits for has come.
