@@ -152,8 +152,8 @@ func TestParseFrom(t *testing.T) {
 }
 
 func TestRecordFormat(t *testing.T) {
-	r := &types.Record{Data: []byte("a\x1b[31m\tb"), PartitionKey: aws.String("k"), SequenceNumber: aws.String("495"),
-		ApproximateArrivalTimestamp: aws.Time(time.Date(2026, 11, 22, 10, 0, 0, 5e6, time.UTC))}
+	r := &tailRecord{Record: types.Record{Data: []byte("a\x1b[31m\tb"), PartitionKey: aws.String("k"), SequenceNumber: aws.String("495"),
+		ApproximateArrivalTimestamp: aws.Time(time.Date(2026, 11, 22, 10, 0, 0, 5e6, time.UTC))}}
 	f := func(format, want string) {
 		t.Helper()
 		form, err := newRecordFormat(format)

@@ -42,6 +42,7 @@ type putCmd struct {
 	KeyFrom string `xor:"key" help:"Take the partition key from this field of the JSON line." placeholder:".user.id"`
 	File    string `short:"f" default:"-" help:"Read from this file; - is stdin."`
 	Base64  bool   `name:"base64" help:"Lines are base64: decode them."`
+	Agg     bool   `help:"Gather the records of each shard into aggregated ones, as the Kinesis Producer Library does: fewer, larger records, which the Kinesis Client Library, Lambda and tail take apart."`
 	Output  string `short:"o" enum:"text,json,yaml" default:"text" help:"What to print at the end: text, json or yaml."`
 }
 
@@ -51,7 +52,8 @@ type putReport struct {
 	Records int64          `json:"records"` // accepted
 	Failed  int64          `json:"failed"`
 	Retried int64          `json:"retried"`
-	Bytes   int64          `json:"bytes"` // of data accepted
+	Bytes   int64          `json:"bytes"`            // of data accepted
+	Stored  int64          `json:"stored,omitempty"` // with --agg: Kinesis records that hold them
 	Shards  map[string]int `json:"shards"`
 	Error   string         `json:"error,omitempty"` // of the last record that failed
 }
@@ -77,6 +79,11 @@ func (p *putCmd) Run(a *app) error {
 		}
 	}
 	w := &putter{cmd: p, client: c, rep: putReport{Stream: p.Stream, Shards: map[string]int{}}}
+	if p.Agg {
+		if w.agg, err = newAggregator(ctx, c, p.Stream); err != nil {
+			return w.explain(err)
+		}
+	}
 	w.status = a.newStatus(p.Quiet)
 	err = w.pump(ctx, in)
 	w.status.clear()
@@ -102,7 +109,11 @@ func (p *putCmd) report(a *app, r *putReport) error {
 			return err
 		}
 	} else if !p.Quiet {
-		a.say("%s to %s in %s", plural(r.Records, "record"), r.Stream, plural(int64(len(r.Shards)), "shard"))
+		stored := ""
+		if p.Agg {
+			stored = ", stored as " + count(r.Stored)
+		}
+		a.say("%s to %s in %s%s", plural(r.Records, "record"), r.Stream, plural(int64(len(r.Shards)), "shard"), stored)
 	}
 	if r.Failed > 0 {
 		return exitf(codePartly, "put %s: %s failed, the last with: %s", r.Stream, plural(r.Failed, "record"), r.Error)
@@ -125,11 +136,21 @@ func openInput(a *app, file string) (io.Reader, func(), error) {
 type putter struct {
 	cmd     *putCmd
 	client  *client
-	batch   []types.PutRecordsRequestEntry
+	agg     *aggregator // nil without --agg
+	batch   []putEntry
 	bytes   int
+	waiting int // lines taken since everything was last sent
 	rep     putReport
 	status  *status
 	lineNum int64
+}
+
+// putEntry is a record of a request.
+type putEntry struct {
+	types.PutRecordsRequestEntry
+	records int    // user records in it
+	bytes   int    // of their data
+	shard   string // where an aggregated record must end up; empty for others
 }
 
 type putLine struct {
@@ -148,16 +169,16 @@ func (w *putter) pump(ctx context.Context, in io.Reader) error {
 		select {
 		case line, ok := <-lines:
 			if !ok {
-				return w.send(ctx)
+				return w.sendAll(ctx)
 			}
 			if err := w.take(ctx, line); err != nil {
-				return w.partly(errors.Join(w.send(ctx), err)) // what was good before it goes in
+				return w.partly(errors.Join(w.sendAll(ctx), err)) // what was good before it goes in
 			}
-			if len(w.batch) == 1 {
+			if w.waiting == 1 {
 				linger.Reset(putLinger)
 			}
 		case <-linger.C:
-			if err := w.send(ctx); err != nil {
+			if err := w.sendAll(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -209,36 +230,95 @@ func (w *putter) take(ctx context.Context, line putLine) error {
 	if err != nil {
 		return exitf(codeFailed, "line %d: %w", w.lineNum, err)
 	}
-	size := len(data) + len(key)
+	if w.agg != nil {
+		w.waiting++
+		return w.addAll(ctx, w.agg.add(key, "", data))
+	}
+	if err := w.add(ctx, plainEntry(key, "", data)); err != nil {
+		return err
+	}
+	w.waiting++
+	return nil
+}
+
+// plainEntry is one record by itself.
+func plainEntry(key, explicit string, data []byte) putEntry {
+	e := putEntry{records: 1, bytes: len(data)}
+	e.Data, e.PartitionKey = data, &key
+	if explicit != "" {
+		e.ExplicitHashKey = &explicit
+	}
+	return e
+}
+
+// add puts a record into the request, and sends the request first where it would grow too large.
+func (w *putter) add(ctx context.Context, e putEntry) error {
+	size := len(e.Data) + len(*e.PartitionKey)
 	if len(w.batch) == maxPutRecords || len(w.batch) > 0 && w.bytes+size > maxPutBytes {
 		if err := w.send(ctx); err != nil {
 			return err
 		}
 	}
-	w.batch = append(w.batch, types.PutRecordsRequestEntry{Data: data, PartitionKey: &key})
+	w.batch = append(w.batch, e)
 	w.bytes += size
 	return nil
+}
+
+func (w *putter) addAll(ctx context.Context, entries []putEntry) error {
+	for _, e := range entries {
+		if err := w.add(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendAll writes everything taken so far. Records that come back, because their aggregate ended up in a wrong shard, go
+// into it again.
+func (w *putter) sendAll(ctx context.Context) error {
+	for {
+		if w.agg != nil {
+			if err := w.addAll(ctx, w.agg.flush()); err != nil {
+				return err
+			}
+		}
+		if len(w.batch) == 0 {
+			w.waiting = 0
+			return nil
+		}
+		if err := w.send(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // send writes the batch, and writes the records the server throttled again until they are in or time is up.
 func (w *putter) send(ctx context.Context) error {
 	pending := w.batch
-	w.batch, w.bytes = nil, 0
+	w.batch, w.bytes, w.waiting = nil, 0, 0
+	if w.agg != nil {
+		w.waiting = w.agg.held()
+	}
 	pause := firstPutBackoff
+	var astray []putEntry
 	for attempt := 1; len(pending) > 0; attempt++ {
-		out, err := w.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &w.cmd.Stream, Records: pending})
+		request := make([]types.PutRecordsRequestEntry, len(pending))
+		for i := range pending {
+			request[i] = pending[i].PutRecordsRequestEntry
+		}
+		out, err := w.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &w.cmd.Stream, Records: request})
 		if err != nil {
-			err = w.client.fail(err, "put %s", w.cmd.Stream)
-			if exitCodeOf(w.client.app.ctx, err) == codeNotFound {
-				err = exitf(codeNotFound, "put: there is no stream %s at %s. Make it with: shardmill put %s --create",
-					w.cmd.Stream, w.client.endpoint, w.cmd.Stream)
-			}
+			return w.partly(w.explain(w.client.fail(err, "put %s", w.cmd.Stream)))
+		}
+		strayed, err := w.strayed(ctx, pending, out.Records)
+		if err != nil {
 			return w.partly(err)
 		}
+		astray = append(astray, strayed...)
 		pending = w.settle(pending, out.Records, attempt == maxPutAttempts)
 		w.status.set(func() string { return count(w.rep.Records) + " records" })
 		if len(pending) == 0 {
-			return nil
+			break
 		}
 		w.rep.Retried += int64(len(pending))
 		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
@@ -246,7 +326,17 @@ func (w *putter) send(ctx context.Context) error {
 		}
 		pause = min(2*pause, longestPutPause)
 	}
-	return nil
+	w.rep.Retried += int64(len(astray))
+	return w.addAll(ctx, astray)
+}
+
+// explain says what to do where there is no such stream.
+func (w *putter) explain(err error) error {
+	if exitCodeOf(w.client.app.ctx, err) == codeNotFound {
+		return exitf(codeNotFound, "put: there is no stream %s at %s. Make it with: shardmill put %s --create",
+			w.cmd.Stream, w.client.endpoint, w.cmd.Stream)
+	}
+	return err
 }
 
 // partly turns a failure into "some records failed" where others are already in the stream.
@@ -258,16 +348,21 @@ func (w *putter) partly(err error) error {
 }
 
 // settle books the answers and returns the records to send again: those that failed for a passing reason.
-func (w *putter) settle(sent []types.PutRecordsRequestEntry, answers []types.PutRecordsResultEntry, last bool) []types.PutRecordsRequestEntry {
+func (w *putter) settle(sent []putEntry, answers []types.PutRecordsResultEntry, last bool) []putEntry {
 	again := sent[:0]
 	for i := range answers {
 		if i >= len(sent) {
 			break
 		}
 		if answers[i].ErrorCode == nil {
-			w.rep.Records++
-			w.rep.Bytes += int64(len(sent[i].Data))
-			w.rep.Shards[aws.ToString(answers[i].ShardId)]++
+			if sent[i].records > 0 {
+				w.rep.Records += int64(sent[i].records)
+				w.rep.Bytes += int64(sent[i].bytes)
+				w.rep.Shards[aws.ToString(answers[i].ShardId)] += sent[i].records
+				if w.agg != nil {
+					w.rep.Stored++
+				}
+			}
 			continue
 		}
 		code := *answers[i].ErrorCode
@@ -276,7 +371,7 @@ func (w *putter) settle(sent []types.PutRecordsRequestEntry, answers []types.Put
 			again = append(again, sent[i])
 			continue
 		}
-		w.rep.Failed++
+		w.rep.Failed += int64(sent[i].records)
 		w.rep.Error = code + ": " + aws.ToString(answers[i].ErrorMessage)
 	}
 	return again

@@ -10,15 +10,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-)
 
-// Pauses of a shard's reader. AWS allows five reads per second and shard; a server on this machine is asked more often.
-const (
-	tailPause      = 200 * time.Millisecond
-	tailLocalPause = 20 * time.Millisecond
-	tailPageLimit  = 10000
+	"github.com/shardmill/shardmill/codec/kpl"
 )
 
 // tailCmd prints records as they arrive: every shard, and, after a split or merge, its children once the parents are
@@ -31,6 +25,8 @@ type tailCmd struct {
 	Output   string `short:"o" default:"text" help:"text, json, raw (data only), or a format of %k key, %t time, %v value, %b base64, %s shard, %n sequence number."`
 	Max      int64  `help:"Stop after this many records." placeholder:"N"`
 	NoFollow bool   `help:"Stop at the end of what is there."`
+
+	NoDeaggregate bool `help:"Print records that a producer library has aggregated as they are stored, in one piece."`
 }
 
 // Run is called by kong.
@@ -51,8 +47,18 @@ func (t *tailCmd) Run(a *app) error {
 		return err
 	}
 	defer cancel()
-	w := &tailer{cmd: t, client: c, from: from, format: format, out: a.stdout, started: map[string]bool{}, drained: map[string]bool{}}
-	return w.run(ctx)
+	p := &tailPrinter{cmd: t, app: a, format: format, out: a.stdout, noted: map[string]bool{}}
+	r := &streamReader{client: c, stream: t.Stream, from: from, stay: !t.NoFollow, emit: p.print}
+	if t.Shard != "" {
+		if r.only, err = shardID(t.Shard); err != nil {
+			return err
+		}
+	}
+	err = r.run(ctx)
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // startPoint is where reading begins.
@@ -86,231 +92,79 @@ func parseFrom(s string, now time.Time) (startPoint, error) {
 	return startPoint{}, usagef("--from %s: want latest, horizon, 5m, 2026-11-22T10:00:00Z, epoch seconds or seq:N", s)
 }
 
-// tailer reads all shards of a stream, each on its own goroutine.
-type tailer struct {
+// tailPrinter prints pages of records, one page at a time.
+type tailPrinter struct {
 	cmd    *tailCmd
-	client *client
-	from   startPoint
+	app    *app
 	format recordFormat
 
 	mu      sync.Mutex // guards the following
 	out     io.Writer
+	opened  kpl.Aggregated
+	page    []byte
 	printed int64
-	started map[string]bool // shards that have, or had, a reader
-	drained map[string]bool // shards read to their end
-	err     error           // the first one
+	noted   map[string]bool // shards whose dropped records have been spoken of
 }
 
 // errEnough ends a tail that has printed --max records.
 var errEnough = errors.New("enough")
 
-// run reads until the end that the flags ask for.
-func (w *tailer) run(ctx context.Context) error {
-	shards, err := w.client.listShards(ctx, w.cmd.Stream)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r := &readers{tailer: w, ctx: ctx, cancel: cancel}
-	if w.cmd.Shard != "" {
-		id, err := shardID(w.cmd.Shard)
-		if err != nil {
-			return err
-		}
-		r.start(id, w.from)
-	} else {
-		for _, id := range w.first(shards) {
-			r.start(id, w.from)
-		}
-	}
-	r.wg.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if errors.Is(w.err, errEnough) {
-		return nil
-	}
-	return w.err
-}
-
-// first chooses the shards to begin with: the open ones when only new records are wanted, else those without a parent
-// that still exists. Their descendants follow as they are drained.
-func (w *tailer) first(shards []types.Shard) (ids []string) {
-	known := map[string]bool{}
-	for i := range shards {
-		known[aws.ToString(shards[i].ShardId)] = true
-	}
-	for i := range shards {
-		s := &shards[i]
-		root := !known[aws.ToString(s.ParentShardId)] && !known[aws.ToString(s.AdjacentParentShardId)]
-		if w.from.kind == types.ShardIteratorTypeLatest {
-			root = !isClosed(s)
-			w.drained[aws.ToString(s.ShardId)] = isClosed(s)
-		}
-		if root {
-			ids = append(ids, aws.ToString(s.ShardId))
-		}
-	}
-	return ids
-}
-
-// readers are the running goroutines of a tailer.
-type readers struct {
-	*tailer
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-}
-
-// start begins reading a shard, once.
-func (r *readers) start(id string, from startPoint) {
-	r.mu.Lock()
-	again := r.started[id]
-	r.started[id] = true
-	r.mu.Unlock()
-	if again {
-		return
-	}
-	r.wg.Go(func() {
-		err := r.read(r.ctx, id, from)
-		if err == nil && r.cmd.Shard == "" {
-			err = r.startChildren(id)
-		}
-		if err != nil {
-			r.stop(err)
-		}
-	})
-}
-
-func (r *readers) stop(err error) {
-	r.mu.Lock()
-	if r.err == nil {
-		r.err = err
-	}
-	r.mu.Unlock()
-	r.cancel()
-}
-
-// startChildren begins with the children of a drained shard whose other parent is drained too.
-func (r *readers) startChildren(id string) error {
-	r.mu.Lock()
-	r.drained[id] = true
-	r.mu.Unlock()
-	shards, err := r.client.listShards(r.ctx, r.cmd.Stream)
-	if err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	for i := range shards {
-		known[aws.ToString(shards[i].ShardId)] = true
-	}
-	from := startPoint{kind: types.ShardIteratorTypeTrimHorizon}
-	if r.from.kind == types.ShardIteratorTypeAtTimestamp {
-		from = r.from
-	}
-	for i := range shards {
-		one, two := aws.ToString(shards[i].ParentShardId), aws.ToString(shards[i].AdjacentParentShardId)
-		if one != id && two != id {
-			continue
-		}
-		r.mu.Lock()
-		ready := (r.drained[one] || !known[one]) && (r.drained[two] || !known[two])
-		r.mu.Unlock()
-		if ready {
-			r.start(aws.ToString(shards[i].ShardId), from)
-		}
-	}
-	return nil
-}
-
-// read prints one shard's records until it is drained (nil), or until the tail ends.
-func (w *tailer) read(ctx context.Context, id string, from startPoint) error {
-	iterator, last, err := w.iterator(ctx, id, from)
-	if err != nil {
-		return err
-	}
-	for iterator != nil {
-		out, err := w.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(tailPageLimit)})
-		switch {
-		case isAPIError(err, "ExpiredIteratorException"):
-			if iterator, last, err = w.iterator(ctx, id, last); err != nil {
-				return err
-			}
-			continue
-		case isAPIError(err, "ProvisionedThroughputExceededException"):
-			if err := sleep(ctx, tailPause); err != nil {
-				return err
-			}
-			continue
-		case err != nil:
-			return w.client.fail(err, "tail %s", w.cmd.Stream)
-		}
-		if n := len(out.Records); n > 0 {
-			last = startPoint{kind: types.ShardIteratorTypeAfterSequenceNumber, seq: aws.ToString(out.Records[n-1].SequenceNumber)}
-			if err := w.print(id, out.Records); err != nil {
-				return err
-			}
-		}
-		iterator = out.NextShardIterator
-		behind := aws.ToInt64(out.MillisBehindLatest) > 0
-		if iterator == nil || behind && w.client.local {
-			continue
-		}
-		if !behind && w.cmd.NoFollow && len(out.Records) == 0 {
-			return nil
-		}
-		if err := sleep(ctx, w.pause(len(out.Records))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *tailer) pause(records int) time.Duration {
-	switch {
-	case !w.client.local:
-		return tailPause
-	case records > 0:
-		return 0
-	}
-	return tailLocalPause
-}
-
-func (w *tailer) iterator(ctx context.Context, id string, from startPoint) (*string, startPoint, error) {
-	in := &kinesis.GetShardIteratorInput{StreamName: &w.cmd.Stream, ShardId: &id, ShardIteratorType: from.kind}
-	switch from.kind {
-	case types.ShardIteratorTypeAtTimestamp:
-		in.Timestamp = &from.at
-	case types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber:
-		in.StartingSequenceNumber = &from.seq
-	}
-	out, err := w.client.GetShardIterator(ctx, in)
-	if err != nil {
-		return nil, from, w.client.fail(err, "tail %s of %s", id, w.cmd.Stream)
-	}
-	return out.ShardIterator, from, nil
-}
-
 // print writes a page of records at once, so that shards do not mix within a line.
-func (w *tailer) print(id string, records []types.Record) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return w.err
+func (p *tailPrinter) print(_ context.Context, s *types.Shard, records []types.Record) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd.Max > 0 && p.printed >= p.cmd.Max {
+		return errEnough // another shard got there first
 	}
-	if w.cmd.Max > 0 {
-		records = records[:min(int64(len(records)), w.cmd.Max-w.printed)]
-	}
-	var page []byte
+	p.page = p.page[:0]
+	full := false
 	for i := range records {
-		page = w.format(page, id, &records[i])
+		if full = p.add(s, &records[i]); full {
+			break
+		}
 	}
-	if _, err := w.out.Write(page); err != nil {
+	if _, err := p.out.Write(p.page); err != nil {
 		return exitf(codeFailed, "%w", err)
 	}
-	w.printed += int64(len(records))
-	if w.cmd.Max > 0 && w.printed >= w.cmd.Max {
+	if full {
 		return errEnough
 	}
 	return nil
+}
+
+// add formats a record, or the user records in it; true means that --max is reached.
+func (p *tailPrinter) add(s *types.Shard, r *types.Record) (full bool) {
+	if p.cmd.NoDeaggregate || p.opened.Reset(r.Data) != nil {
+		return p.one(s, &tailRecord{Record: *r})
+	}
+	if !p.opened.Within(rangeOf(s)) {
+		p.note(s, p.opened.Len())
+		return false
+	}
+	var user kpl.Record
+	for i := int64(0); p.opened.Next(&user); i++ {
+		view := tailRecord{Record: *r, SubSequenceNumber: &i, ExplicitHashKey: string(user.Explicit)}
+		view.PartitionKey, view.Data = aws.String(string(user.Key)), user.Data
+		if p.one(s, &view) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *tailPrinter) one(s *types.Shard, r *tailRecord) (full bool) {
+	p.page = p.format(p.page, aws.ToString(s.ShardId), r)
+	p.printed++
+	return p.cmd.Max > 0 && p.printed >= p.cmd.Max
+}
+
+// note says, once for each shard, that records were dropped.
+func (p *tailPrinter) note(s *types.Shard, n int) {
+	id := aws.ToString(s.ShardId)
+	if p.noted[id] || p.cmd.Quiet {
+		return
+	}
+	p.noted[id] = true
+	p.app.say("dropped %s of an aggregate in %s: a key in it belongs to another shard, and the Kinesis Client Library drops such aggregates. "+
+		"See them with --no-deaggregate. Further ones of this shard are dropped without a word", plural(int64(n), "record"), id)
 }

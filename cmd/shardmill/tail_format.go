@@ -8,15 +8,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
+// tailRecord is a record to print: one of the stream, or a user record out of an aggregated one, with the rest of its
+// fields those of the record it came in.
+type tailRecord struct {
+	types.Record
+	SubSequenceNumber *int64 // its place in the aggregated record; nil where it is a record of its own
+	ExplicitHashKey   string // of a user record that has one
+}
+
 // recordFormat appends one record, with its line end, to dst.
-type recordFormat func(dst []byte, shard string, r *types.Record) []byte
+type recordFormat func(dst []byte, shard string, r *tailRecord) []byte
 
 // recordView is a record of tail -o json: the keys of GetRecords, the shard, and the data as text where it is text.
 type recordView struct {
 	ShardId                     string
 	SequenceNumber              string
+	SubSequenceNumber           *int64 `json:",omitempty"`
 	ApproximateArrivalTimestamp string
 	PartitionKey                string
+	ExplicitHashKey             string `json:",omitempty"`
 	Data                        []byte // base64
 	Text                        string `json:",omitempty"`
 }
@@ -29,7 +39,7 @@ func newRecordFormat(s string) (recordFormat, error) {
 	case s == "text":
 		return newRecordFormat("%t  %s  %k  %v")
 	case s == "raw":
-		return func(dst []byte, _ string, r *types.Record) []byte { return append(append(dst, r.Data...), '\n') }, nil
+		return func(dst []byte, _ string, r *tailRecord) []byte { return append(append(dst, r.Data...), '\n') }, nil
 	case s == "json":
 		return appendRecordJSON, nil
 	case !strings.Contains(s, "%"):
@@ -45,11 +55,11 @@ func newRecordFormat(s string) (recordFormat, error) {
 		}
 		i += 2 + next
 	}
-	return func(dst []byte, shard string, r *types.Record) []byte { return appendRecord(dst, s, shard, r) }, nil
+	return func(dst []byte, shard string, r *tailRecord) []byte { return appendRecord(dst, s, shard, r) }, nil
 }
 
 // appendRecord writes a record by a checked format.
-func appendRecord(dst []byte, format, shard string, r *types.Record) []byte {
+func appendRecord(dst []byte, format, shard string, r *tailRecord) []byte {
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' {
 			dst = append(dst, format[i])
@@ -79,10 +89,11 @@ func appendRecord(dst []byte, format, shard string, r *types.Record) []byte {
 	return append(dst, '\n')
 }
 
-func appendRecordJSON(dst []byte, shard string, r *types.Record) []byte {
+func appendRecordJSON(dst []byte, shard string, r *tailRecord) []byte {
 	v := recordView{
 		ShardId: shard, SequenceNumber: aws.ToString(r.SequenceNumber), PartitionKey: aws.ToString(r.PartitionKey),
 		ApproximateArrivalTimestamp: aws.ToTime(r.ApproximateArrivalTimestamp).UTC().Format(tailTime), Data: r.Data,
+		SubSequenceNumber: r.SubSequenceNumber, ExplicitHashKey: r.ExplicitHashKey,
 	}
 	if text := readable(r.Data); text == string(r.Data) {
 		v.Text = text
