@@ -49,6 +49,9 @@ func (l *Lane) close() error {
 // address space has been told to readers as the end of the log, so the next run must start above it.
 func (l *Lane) sealLast() error {
 	end := l.published()
+	if w := l.Watermarks(); w.Durable != end {
+		panic(fmt.Sprintf("BUG: closing at %+v", w))
+	}
 	for _, s := range l.segs.all() {
 		switch {
 		case s.foot.Load() != nil:

@@ -45,13 +45,15 @@ func (l *Lane) flushing() {
 	var seg *segment // that the next byte goes to
 	announced := l.published()
 	for !l.broken.Load() {
+		quit := l.flusher.quit.Load() // before published: what Close has seen published must be seen here
+		stress(stressWork)
 		published, written := l.published(), l.written.Load()
 		if published == written {
 			if published != announced {
 				announced = published
 				l.waiters.announce(l)
 			}
-			if l.flusher.quit.Load() { // Close has seen everything published
+			if quit {
 				return
 			}
 			l.space.free(l)
@@ -154,6 +156,8 @@ func (l *Lane) syncing() {
 		return written > durable && (l.demand.Load() > durable || l.rolled(durable, written) || l.syncer.quit.Load())
 	}
 	for !l.broken.Load() {
+		quit := l.syncer.quit.Load() // before written: what the flusher has left must be seen here
+		stress(stressWork)
 		written, durable := l.written.Load(), l.durable.Load()
 		wait := time.Duration(0)
 		if written > durable {
@@ -169,7 +173,7 @@ func (l *Lane) syncing() {
 				dirty = time.Time{}
 				continue
 			}
-		} else if l.syncer.quit.Load() { // Close has seen everything written
+		} else if quit {
 			return
 		}
 		l.syncer.sleep(asleep, func() bool {

@@ -121,9 +121,11 @@ func (l *Lane) prepareMemory() (prepared uint64) {
 // sealing is the goroutine that gives full segments their footer.
 func (l *Lane) sealing() {
 	for !l.broken.Load() {
+		quit := l.sealer.quit.Load() // before durable: what the syncer has left must be seen here
+		stress(stressWork)
 		s := l.unsealed(l.durable.Load())
 		if s == nil {
-			if l.sealer.quit.Load() {
+			if quit {
 				return
 			}
 			l.sealer.sleep(asleep, func() bool {

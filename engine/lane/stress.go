@@ -15,5 +15,6 @@ const (
 	stressPin                         // pinned, cut not yet looked at
 	stressPinned                      // pin holds, nothing copied
 	stressCut                         // cut moved, pins not yet looked at
+	stressWork                        // a background goroutine knows whether to quit, not yet whether there is work
 	stressLimit                       // pins looked at, limit not moved
 )
