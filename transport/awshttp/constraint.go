@@ -128,10 +128,11 @@ func (c *checker) mapping(s *Shape, v Value, path string) {
 	}
 }
 
-// fits tells whether a string element has an allowed length.
+// fits tells whether a string element is allowed.
 func (s *Shape) fits(e string) bool {
 	n := int64(utf16Len(e))
-	return (s.Min == nil || n >= *s.Min) && (s.Max == nil || n <= *s.Max)
+	return (s.Min == nil || n >= *s.Min) && (s.Max == nil || n <= *s.Max) && (s.Enum == nil || slices.Contains(s.Enum, e)) &&
+		(s.match == nil || s.match.MatchString(e))
 }
 
 func (s *Shape) bounds() string {
@@ -141,6 +142,12 @@ func (s *Shape) bounds() string {
 	}
 	if s.Min != nil {
 		parts = append(parts, "Member must have length greater than or equal to "+strconv.FormatInt(*s.Min, 10))
+	}
+	if s.match != nil {
+		parts = append(parts, "Member must satisfy regular expression pattern: "+s.Pattern)
+	}
+	if s.Enum != nil {
+		parts = append(parts, "Member must satisfy enum value set: ["+strings.Join(s.Enum, ", ")+"]")
 	}
 	return "[" + strings.Join(parts, ", ") + "]"
 }

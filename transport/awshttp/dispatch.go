@@ -198,7 +198,7 @@ func (x *exchange) wire() bool {
 		x.failEmpty()
 		return true
 	}
-	if x.codec != nil || x.contentType == oldJSONType || x.contentType == cborType {
+	if x.codec != nil || x.contentType == oldJSONType {
 		return false
 	}
 	if x.service == "" || x.action == "" {
@@ -247,11 +247,11 @@ func (x *exchange) run() {
 	out := bytebufferpool.Get()
 	defer bytebufferpool.Put(out)
 	call := Call{Context: x.r.Context(), Body: x.body, Out: out, codec: x.codec}
-	if x.act != nil && x.act.Direct != nil && call.JSON() {
+	if direct := x.direct(&call); direct != nil {
 		// A wrong signature must not hide a malformed document, so a failure here only leads to the general path.
 		if id, authErr = x.s.verify(x.r, x.body, x.route.service.Signing); authErr == nil {
 			call.Identity = id
-			if done, err := x.act.Direct(&call); done {
+			if done, err := direct(&call); done {
 				x.finish(&call, err)
 				return
 			}
@@ -293,13 +293,21 @@ func (x *exchange) run() {
 	x.finish(&call, x.act.Do(&call))
 }
 
-// refuseDialect answers content types that are known but not spoken.
-func (x *exchange) refuseDialect() {
-	if x.contentType == cborType {
-		// Not an HTTP error of AWS, which speaks CBOR: a client must learn that it has to switch to JSON.
-		x.send(http.StatusBadRequest, cborType, cborType1("SerializationException"))
-		return
+// direct is the action's own reader of the request's wire form, nil where it has none.
+func (x *exchange) direct(c *Call) func(*Call) (bool, error) {
+	switch {
+	case x.act == nil:
+		return nil
+	case c.JSON():
+		return x.act.Direct
+	case c.CBOR():
+		return x.act.DirectCBOR
 	}
+	return nil
+}
+
+// refuseDialect answers the content type that is known but not spoken.
+func (x *exchange) refuseDialect() {
 	doc, err := JSON{}.Parse(x.body)
 	status, name := http.StatusNotFound, "UnknownOperationException"
 	if err != nil || doc.Kind != Map && doc.Kind != List {

@@ -85,10 +85,14 @@ func NewServer(o Options, services ...Service) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	binary, err := NewCBOR()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		opts:   o,
 		routes: table,
-		codecs: map[string]Codec{JSON{}.ContentType(): JSON{}},
+		codecs: map[string]Codec{JSON{}.ContentType(): JSON{}, binary.ContentType(): binary},
 		keys:   newKeyCache(maxSigningKeys),
 		door:   newDoor(&o),
 		extra:  http.NewServeMux(),

@@ -32,6 +32,8 @@ type Action struct {
 	// Direct, where set, is tried first on authenticated JSON requests, on the raw body. It must leave the body unchanged
 	// and the reply empty when it declines with done false; the request then takes the general path.
 	Direct func(*Call) (done bool, err error)
+	// DirectCBOR is Direct for CBOR requests.
+	DirectCBOR func(*Call) (done bool, err error)
 }
 
 // Identity is who sent a request, and which account and region it means.
@@ -61,6 +63,9 @@ func (c *Call) Reply(v Value) { c.Out.B = c.codec.Append(c.Out.B, v) }
 
 // JSON tells whether the reply must be JSON; direct writers ask before they use their own encoding.
 func (c *Call) JSON() bool { _, ok := c.codec.(JSON); return ok }
+
+// CBOR tells whether the reply must be CBOR.
+func (c *Call) CBOR() bool { _, ok := c.codec.(CBOR); return ok }
 
 // NewCall makes a call outside a server, for tests and tools.
 func NewCall(ctx context.Context, id Identity, body []byte) *Call {

@@ -41,33 +41,56 @@ func (a *API) Service() awshttp.Service {
 	add("CreateStream", quiet(decodeCreateStreamInput, a.CreateStream))
 	add("DecreaseStreamRetentionPeriod", quiet(decodeDecreaseStreamRetentionPeriodInput, a.DecreaseStreamRetentionPeriod))
 	add("DeleteStream", quiet(decodeDeleteStreamInput, a.DeleteStream))
+	add("DeregisterStreamConsumer", quiet(decodeDeregisterStreamConsumerInput, a.DeregisterStreamConsumer))
 	add("DescribeLimits", reply(decodeDescribeLimitsInput, a.DescribeLimits))
 	add("DescribeStream", a.describeStream)
+	add("DescribeStreamConsumer", reply(decodeDescribeStreamConsumerInput, a.DescribeStreamConsumer))
 	add("DescribeStreamSummary", a.describeStreamSummary)
 	add("GetRecords", a.getRecords)
 	add("GetShardIterator", reply(decodeGetShardIteratorInput, a.GetShardIterator))
 	add("IncreaseStreamRetentionPeriod", quiet(decodeIncreaseStreamRetentionPeriodInput, a.IncreaseStreamRetentionPeriod))
 	add("ListShards", reply(decodeListShardsInput, a.ListShards))
+	add("ListStreamConsumers", reply(decodeListStreamConsumersInput, a.ListStreamConsumers))
 	add("ListStreams", reply(decodeListStreamsInput, a.ListStreams))
 	add("ListTagsForResource", reply(decodeListTagsForResourceInput, a.ListTagsForResource))
 	add("ListTagsForStream", reply(decodeListTagsForStreamInput, a.ListTagsForStream))
 	add("MergeShards", quiet(decodeMergeShardsInput, a.MergeShards))
+	add("RegisterStreamConsumer", reply(decodeRegisterStreamConsumerInput, a.RegisterStreamConsumer))
 	add("RemoveTagsFromStream", quiet(decodeRemoveTagsFromStreamInput, a.RemoveTagsFromStream))
 	add("SplitShard", quiet(decodeSplitShardInput, a.SplitShard))
+	add("SubscribeToShard", a.subscribeToShard)
 	add("TagResource", quiet(decodeTagResourceInput, a.TagResource))
 	add("UntagResource", quiet(decodeUntagResourceInput, a.UntagResource))
 	add("UpdateShardCount", reply(decodeUpdateShardCountInput, a.UpdateShardCount))
+	a.addSettings(add)
 	s.Actions = append(s.Actions,
 		awshttp.Action{
 			Name: "PutRecord", Input: a.shapes["PutRecord"], Do: reply(decodePutRecordInput, a.PutRecord),
-			Widen: a.widen("PutRecord"), Direct: a.putRecordDirect,
+			Widen: a.widen("PutRecord"), Direct: a.putRecordDirect, DirectCBOR: a.putRecordCBOR,
 		},
 		awshttp.Action{
 			Name: "PutRecords", Input: a.shapes["PutRecords"], Do: reply(decodePutRecordsInput, a.PutRecords),
-			Widen: a.widen("PutRecords"), Direct: a.putRecordsDirect,
+			Widen: a.widen("PutRecords"), Direct: a.putRecordsDirect, DirectCBOR: a.putRecordsCBOR,
 		},
 	)
 	return s
+}
+
+// addSettings adds the actions that switch something on a stream or an account.
+func (a *API) addSettings(add func(string, func(*awshttp.Call) error)) {
+	add("DeleteResourcePolicy", quiet(decodeDeleteResourcePolicyInput, a.DeleteResourcePolicy))
+	add("DescribeAccountSettings", reply(decodeDescribeAccountSettingsInput, a.DescribeAccountSettings))
+	add("DisableEnhancedMonitoring", reply(decodeDisableEnhancedMonitoringInput, a.DisableEnhancedMonitoring))
+	add("EnableEnhancedMonitoring", reply(decodeEnableEnhancedMonitoringInput, a.EnableEnhancedMonitoring))
+	add("GetResourcePolicy", reply(decodeGetResourcePolicyInput, a.GetResourcePolicy))
+	add("PutResourcePolicy", quiet(decodePutResourcePolicyInput, a.PutResourcePolicy))
+	add("StartStreamEncryption", quiet(decodeStartStreamEncryptionInput, a.StartStreamEncryption))
+	add("StopStreamEncryption", quiet(decodeStopStreamEncryptionInput, a.StopStreamEncryption))
+	add("UpdateAccountSettings", reply(decodeUpdateAccountSettingsInput, a.UpdateAccountSettings))
+	add("UpdateMaxRecordSize", quiet(decodeUpdateMaxRecordSizeInput, a.UpdateMaxRecordSize))
+	add("UpdateStreamMode", quiet(decodeUpdateStreamModeInput, a.UpdateStreamMode))
+	add("UpdateStreamRecordDistributionStrategy", quiet(decodeUpdateStreamRecordDistributionStrategyInput, a.UpdateStreamRecordDistributionStrategy))
+	add("UpdateStreamWarmThroughput", reply(decodeUpdateStreamWarmThroughputInput, a.UpdateStreamWarmThroughput))
 }
 
 // quiet adapts an action without a result: the reply has an empty body.

@@ -96,19 +96,61 @@ func violations(s *awshttp.Shape) (out []wrong) {
 		if s.Max != nil {
 			out = append(out, wrong{slices.Repeat([]any{good(s.Elem)}, int(*s.Max)+1), "at 'PATH' failed to satisfy constraint: Member must have length less than or equal to " + num(*s.Max)})
 		}
+		for _, v := range scalars(s.Elem) {
+			out = append(out, wrong{[]any{v}, "Value '[" + v + "]' at 'PATH' failed to satisfy constraint: Member must satisfy constraint: ["})
+		}
 	case awshttp.MapShape:
 		if s.Min != nil && *s.Min > 0 {
 			out = append(out, wrong{map[string]any{}, "Value '{}' at 'PATH' failed to satisfy constraint: Member must have length greater than or equal to " + num(*s.Min)})
+		}
+		if s.Max != nil {
+			many := map[string]any{}
+			for i := range *s.Max + 1 {
+				many[num(i)] = good(s.Elem)
+			}
+			out = append(out, wrong{many, "at 'PATH' failed to satisfy constraint: Member must have length less than or equal to " + num(*s.Max)})
+		}
+		for _, k := range scalars(s.Key) {
+			out = append(out, wrong{map[string]any{k: good(s.Elem)}, "' at 'PATH' failed to satisfy constraint: Map keys must satisfy constraint: ["})
+		}
+		for _, v := range scalars(s.Elem) {
+			out = append(out, wrong{map[string]any{"k": v}, "' at 'PATH' failed to satisfy constraint: Map value must satisfy constraint: ["})
 		}
 	case awshttp.BooleanShape, awshttp.TimestampShape, awshttp.DoubleShape, awshttp.StructureShape:
 	}
 	return out
 }
 
-// TestEveryConstraint breaks each constraint of each action's members, over HTTP, one at a time.
+// served are the input shapes of the actions that exist for clients.
+func served(t testing.TB) map[string]*awshttp.Shape {
+	t.Helper()
+	out := map[string]*awshttp.Shape{}
+	for _, a := range bareAPI(t).Service().Actions {
+		out[a.Name] = a.Input
+	}
+	if len(out) < 35 {
+		t.Fatalf("only %d actions are served", len(out))
+	}
+	return out
+}
+
+// scalars are the strings that break a constraint of an element's shape.
+func scalars(s *awshttp.Shape) (out []string) {
+	if s.Type != awshttp.StringShape {
+		return nil
+	}
+	for _, w := range violations(s) {
+		if v, ok := w.value.(string); ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// TestEveryConstraint breaks each constraint of each action's members, over HTTP in JSON and in CBOR, one at a time.
 func TestEveryConstraint(t *testing.T) {
 	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
-	shapes, tried := inputShapes(), 0
+	shapes, tried := served(t), 0
 	for _, action := range slices.Sorted(maps.Keys(shapes)) {
 		walkMembers(shapes[action], "", func(m awshttp.Member, path string, put func(any) map[string]any) {
 			bad := violations(m.Shape)
@@ -121,17 +163,20 @@ func TestEveryConstraint(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				code, doc := call(t, s, action, string(body))
 				want := strings.ReplaceAll(w.message, "PATH", path)
-				message, _ := doc["message"].(string)
-				if code != http.StatusBadRequest || doc["__type"] != "ValidationException" || !strings.Contains(message, want) ||
-					!strings.Contains(message, " detected: ") {
-					t.Errorf("%s %.300s: %d %.300v, want %s", action, body, code, doc, want)
+				check := func(code int, doc map[string]any) {
+					message, _ := doc["message"].(string)
+					if code != http.StatusBadRequest || doc["__type"] != "ValidationException" || !strings.Contains(message, want) ||
+						!strings.Contains(message, " detected: ") {
+						t.Errorf("%s %.300s: %d %.300v, want %s", action, body, code, doc, want)
+					}
 				}
+				check(call(t, s, action, string(body)))
+				check(callCBOR(t, s, action, asCBOR(shapes[action], put(w.value))))
 			}
 		})
 	}
-	if tried < 150 {
+	if tried < 270 {
 		t.Errorf("only %d constraints were tried", tried)
 	}
 }
@@ -165,23 +210,61 @@ func walkMembers(s *awshttp.Shape, path string, f func(m awshttp.Member, path st
 // TestEveryType gives each member a value of each wrong type.
 func TestEveryType(t *testing.T) {
 	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
-	values := map[string]string{"string": `"!"`, "number": "12", "bool": "true", "list": "[]", "map": "{}"}
+	values := map[string]any{"string": "!", "number": 12, "bool": true, "list": []any{}, "map": map[string]any{}}
 	accepts := map[awshttp.ShapeType]string{
 		awshttp.StringShape: "string", awshttp.IntegerShape: "number", awshttp.LongShape: "number", awshttp.DoubleShape: "number",
 		awshttp.BooleanShape: "bool", awshttp.BlobShape: "", awshttp.TimestampShape: "number", awshttp.ListShape: "list",
 		awshttp.MapShape: "map", awshttp.StructureShape: "map",
 	}
-	for action, shape := range inputShapes() {
-		for _, m := range shape.Members {
+	tried := 0
+	for action, shape := range served(t) {
+		walkMembers(shape, "", func(m awshttp.Member, path string, put func(any) map[string]any) {
 			for kind, value := range values {
 				if accepts[m.Shape.Type] == kind {
 					continue
 				}
-				code, doc := call(t, s, action, `{"`+m.Name+`":`+value+`}`)
-				if text, _ := doc["Message"].(string); code != http.StatusBadRequest || doc["__type"] != "SerializationException" || text == "" {
-					t.Errorf("%s %s=%s: %d %v", action, m.Name, value, code, doc)
+				tried++
+				doc := put(value)
+				body, err := json.Marshal(doc)
+				if err != nil {
+					t.Fatal(err)
 				}
+				check := func(code int, doc map[string]any) {
+					if text, _ := doc["Message"].(string); code != http.StatusBadRequest || doc["__type"] != "SerializationException" || text == "" {
+						t.Errorf("%s %s %s: %d %v", action, path, body, code, doc)
+					}
+				}
+				check(call(t, s, action, string(body)))
+				check(callCBOR(t, s, action, asCBOR(shape, doc)))
 			}
+		})
+	}
+	if tried < 400 {
+		t.Errorf("only %d values were tried", tried)
+	}
+}
+
+// TestUnknownMembers: members that the model does not have and nulls change nothing.
+func TestUnknownMembers(t *testing.T) {
+	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
+	for action, shape := range served(t) {
+		doc, _ := good(shape).(map[string]any)
+		plain, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc["Unknown"], doc["StreamId"] = map[string]any{"a": []any{1, nil}}, nil
+		more, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if action == "CreateStream" || action == "UpdateAccountSettings" {
+			continue // not the same answer twice
+		}
+		code, want := call(t, s, action, string(plain))
+		again, got := call(t, s, action, string(more))
+		if code != again || want["__type"] != got["__type"] {
+			t.Errorf("%s %s: %d %v; %s: %d %v", action, plain, code, want, more, again, got)
 		}
 	}
 }
@@ -189,7 +272,7 @@ func TestEveryType(t *testing.T) {
 // TestUnknownOperations wants every operation that is not in the table to be refused, never a fake success.
 func TestUnknownOperations(t *testing.T) {
 	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
-	for _, action := range []string{"RegisterStreamConsumer", "SubscribeToShard", "UpdateStreamMode", "CreateQueue", "PutResourcePolicy", "createStream", "X"} {
+	for _, action := range []string{"CreateQueue", "ReceiveQueueRecords", "CreateChannel", "ListChannels", "createStream", "X"} {
 		if code, doc := call(t, s, action, `{}`); code != http.StatusBadRequest || doc["__type"] != "UnknownOperationException" {
 			t.Errorf("%s: %d %v", action, code, doc)
 		}

@@ -18,8 +18,7 @@ const (
 	routingTag     = reservedPrefix + "routing"    // md5 or xxhash
 )
 
-// CreateStream makes a stream, provisioned or on-demand. Gaps: WarmThroughputMiBps is accepted and has no effect;
-// RecordDistributionStrategy AUTO is refused.
+// CreateStream makes a stream, provisioned or on-demand.
 func (a *API) CreateStream(c *awshttp.Call, in *CreateStreamInput) error {
 	cs := engine.CreateStream{
 		Name:   engine.Name{Account: c.Account, Region: c.Region, Stream: in.StreamName},
@@ -31,10 +30,12 @@ func (a *API) CreateStream(c *awshttp.Call, in *CreateStreamInput) error {
 		return awshttp.Validation("1 validation error detected: Value null at 'shardCount' failed to satisfy constraint: Member must not be null")
 	case cs.OnDemand && in.ShardCount != nil:
 		return awshttp.Validation("Requested ShardCount is not applicable to a stream in On-Demand mode.")
-	case in.RecordDistributionStrategy == "AUTO":
-		return invalidArgument("RecordDistributionStrategy AUTO is not supported for stream " + in.StreamName + ".")
 	case !cs.OnDemand:
 		cs.Shards = int(*in.ShardCount)
+	}
+	cs.Auto = in.RecordDistributionStrategy == distributeAuto
+	if in.WarmThroughputMiBps != nil {
+		cs.WarmMiBps = int(*in.WarmThroughputMiBps)
 	}
 	if in.MaxRecordSizeInKiB != nil {
 		cs.MaxRecordBytes = int(*in.MaxRecordSizeInKiB) << 10

@@ -27,8 +27,8 @@ func (a *API) DescribeStream(c *awshttp.Call, in *DescribeStreamInput) (*Describ
 	}
 	d := StreamDescription{
 		StreamName: n.Stream, StreamARN: arn(n), StreamStatus: string(info.Status), StreamModeDetails: mode(info),
-		RetentionPeriodHours: int64(info.RetentionHours), StreamCreationTimestamp: info.Created, EncryptionType: "NONE",
-		EnhancedMonitoring: []EnhancedMetrics{{ShardLevelMetrics: []string{}}}, Shards: []Shard{},
+		RetentionPeriodHours: int64(info.RetentionHours), StreamCreationTimestamp: info.Created, EncryptionType: describedEncryption(info),
+		KeyId: info.Settings.KeyID, EnhancedMonitoring: monitoring(info), Shards: []Shard{},
 	}
 	if info.Status != creating {
 		for i := range info.Shards {

@@ -12,18 +12,24 @@ func (a *API) DescribeStreamSummary(c *awshttp.Call, in *DescribeStreamSummaryIn
 		return nil, nil, err
 	}
 	info := s.Info()
-	maxKiB, none := int64(info.MaxRecordBytes>>10), int64(0)
+	maxKiB, consumers := int64(info.MaxRecordBytes>>10), int64(len(info.Consumers))
 	d := StreamDescriptionSummary{
 		StreamName: n.Stream, StreamARN: arn(n), StreamStatus: string(info.Status), StreamModeDetails: mode(info),
-		RetentionPeriodHours: int64(info.RetentionHours), StreamCreationTimestamp: info.Created, EncryptionType: "NONE",
-		EnhancedMonitoring: []EnhancedMetrics{{ShardLevelMetrics: []string{}}},
-		ConsumerCount:      &none, MaxRecordSizeInKiB: &maxKiB,
+		RetentionPeriodHours: int64(info.RetentionHours), StreamCreationTimestamp: info.Created, EncryptionType: describedEncryption(info),
+		KeyId: info.Settings.KeyID, EnhancedMonitoring: monitoring(info),
+		ConsumerCount: &consumers, MaxRecordSizeInKiB: &maxKiB,
 	}
 	if info.Status != creating {
 		d.OpenShardCount = int64(openShards(info))
 	}
 	if info.OnDemand {
-		d.RecordDistributionStrategy = "USER_PARTITION_KEY"
+		d.RecordDistributionStrategy = distributeByKey
+		if info.Settings.Auto {
+			d.RecordDistributionStrategy = distributeAuto
+		}
+		if w, ok := engine.WarmOf(info); ok {
+			d.WarmThroughput = warm(w)
+		}
 	}
 	return &DescribeStreamSummaryOutput{StreamDescriptionSummary: d}, info, nil
 }

@@ -23,6 +23,10 @@ func (a *API) getRecords(c *awshttp.Call) error {
 		c.Out.B = a.appendPage(c.Out.B, p)
 		return nil
 	}
+	if c.CBOR() {
+		c.Out.B = appendPageCBOR(c.Out.B, p)
+		return nil
+	}
 	out := pageOutput(p)
 	c.Reply(out.value())
 	return nil
@@ -49,6 +53,9 @@ func pageOutput(p *engine.Page) *GetRecordsOutput {
 		out.Records[i] = Record{
 			SequenceNumber: r.Sequence.String(), ApproximateArrivalTimestamp: &r.Arrival, Data: r.Data,
 			PartitionKey: string(r.Key),
+		}
+		if r.Encrypted {
+			out.Records[i].EncryptionType = kms
 		}
 	}
 	for i := range p.Children {

@@ -98,20 +98,43 @@ func tooLarge(path string, size, limit int) error {
 		"' failed to satisfy constraint: Member must have length less than or equal to " + strconv.Itoa(limit))
 }
 
-// widen gives requests to streams with a larger record limit a shape with that limit.
+// widen gives requests to streams with a larger record limit a shape with that limit, and those to streams with AUTO
+// distribution one that wants no partition keys.
 func (a *API) widen(action string) func(*awshttp.Call, awshttp.Value) *awshttp.Shape {
-	wide := inputShapes()[action]
-	if err := wide.Compile(); err != nil {
-		panic("BUG: generated shape does not compile: " + err.Error())
+	wide, auto := inputShapes()[action], inputShapes()[action]
+	for _, s := range []*awshttp.Shape{wide, auto} {
+		if err := s.Compile(); err != nil {
+			panic("BUG: generated shape does not compile: " + err.Error())
+		}
+		raiseData(s)
 	}
-	raiseData(wide)
+	withoutKey(auto)
 	return func(c *awshttp.Call, doc awshttp.Value) *awshttp.Shape {
 		name, arn := doc.Get("StreamName"), doc.Get("StreamARN")
 		s, _, err := a.stream(c, name.Str, arn.Str)
-		if err != nil || recordLimit(s.Info()) <= smallestRecord {
+		switch {
+		case err != nil:
 			return nil
+		case s.Info().Settings.Auto:
+			return auto
+		case recordLimit(s.Info()) > smallestRecord:
+			return wide
 		}
-		return wide
+		return nil
+	}
+}
+
+// withoutKey makes each PartitionKey member optional.
+func withoutKey(s *awshttp.Shape) {
+	if s.Elem != nil {
+		withoutKey(s.Elem)
+	}
+	for i := range s.Members {
+		m := &s.Members[i]
+		if m.Name == "PartitionKey" {
+			m.Required = false
+		}
+		withoutKey(m.Shape)
 	}
 }
 

@@ -32,7 +32,7 @@ func (a *API) PutRecord(c *awshttp.Call, in *PutRecordInput) (*PutRecordOutput, 
 	if err != nil {
 		return nil, err
 	}
-	return &PutRecordOutput{ShardId: shardID(out.Shard), SequenceNumber: out.Sequence.String()}, nil
+	return &PutRecordOutput{ShardId: shardID(out.Shard), SequenceNumber: out.Sequence.String(), EncryptionType: encryptionType(s.Info())}, nil
 }
 
 // putOne appends the buffer's only record.
@@ -96,6 +96,6 @@ func (a *API) putRecordDirect(c *awshttp.Call) (done bool, err error) {
 		return true, asAWS(err)
 	}
 	c.Out.B = appendPut(append(c.Out.B, '{'), out)
-	c.Out.B = append(c.Out.B, '}')
+	c.Out.B = withEncryption(append(c.Out.B, '}'), s.Info())
 	return true, nil
 }

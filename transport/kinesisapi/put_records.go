@@ -29,7 +29,9 @@ func (a *API) PutRecords(c *awshttp.Call, in *PutRecordsInput) (*PutRecordsOutpu
 	if err != nil {
 		return nil, err
 	}
-	out := &PutRecordsOutput{FailedRecordCount: new(int64), Records: make([]PutRecordsResultEntry, len(appended))}
+	out := &PutRecordsOutput{
+		FailedRecordCount: new(int64), Records: make([]PutRecordsResultEntry, len(appended)), EncryptionType: encryptionType(s.Info()),
+	}
 	for i := range appended {
 		r := &appended[i]
 		if r.Err == nil {
@@ -83,6 +85,6 @@ func (a *API) putRecordsDirect(c *awshttp.Call) (done bool, err error) {
 	if err != nil {
 		return true, asAWS(err)
 	}
-	c.Out.B = appendPuts(c.Out.B, out)
+	c.Out.B = withEncryption(appendPuts(c.Out.B, out), s.Info())
 	return true, nil
 }

@@ -1,6 +1,7 @@
 package kinesisapi
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 // maxTags is how many tags a stream may have, and how many one call lists.
 const maxTags = 50
 
+type setTags func(s *engine.Stream, ctx context.Context, add map[string]string, remove []string) error
+
 // checkReserved refuses to touch settings that live under the reserved prefix.
 func checkReserved(keys []string) error {
 	for _, k := range keys {
@@ -22,23 +25,23 @@ func checkReserved(keys []string) error {
 	return nil
 }
 
-// addTags is what AddTagsToStream and TagResource share.
-func (a *API) addTags(c *awshttp.Call, name, arn string, tags map[string]string) error {
+// addTags is what AddTagsToStream and TagResource share; set is the engine's method for either.
+func (a *API) addTags(c *awshttp.Call, name, arn string, tags map[string]string, set setTags) error {
 	return a.do(c, name, arn, func(s *engine.Stream) error {
 		if err := checkReserved(slices.Collect(maps.Keys(tags))); err != nil {
 			return err
 		}
-		return s.SetTags(c.Context, tags, nil)
+		return set(s, c.Context, tags, nil)
 	})
 }
 
 // removeTags is what RemoveTagsFromStream and UntagResource share.
-func (a *API) removeTags(c *awshttp.Call, name, arn string, keys []string) error {
+func (a *API) removeTags(c *awshttp.Call, name, arn string, keys []string, set setTags) error {
 	return a.do(c, name, arn, func(s *engine.Stream) error {
 		if err := checkReserved(keys); err != nil {
 			return err
 		}
-		return s.SetTags(c.Context, nil, keys)
+		return set(s, c.Context, nil, keys)
 	})
 }
 

@@ -1,7 +1,6 @@
 package kinesisapi
 
 import (
-	"encoding/base64"
 	"slices"
 	"strconv"
 
@@ -84,39 +83,13 @@ func appendPuts(dst []byte, out []engine.Appended) []byte {
 
 // appendPage writes the reply of GetRecords.
 func (a *API) appendPage(dst []byte, p *engine.Page) []byte {
-	size := 1024
-	for i := range p.Records {
-		size += recordText + len(p.Records[i].Key) + base64.StdEncoding.EncodedLen(len(p.Records[i].Data))
-	}
-	dst = slices.Grow(dst, size)
-	dst = append(dst, `{"Records":[`...)
-	for i := range p.Records {
-		r := &p.Records[i]
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `{"SequenceNumber":"`...)
-		dst = sequence.Append(dst, r.Sequence)
-		dst = append(dst, `","ApproximateArrivalTimestamp":`...)
-		dst = awshttp.AppendSeconds(dst, r.Arrival.UnixMilli())
-		dst = append(dst, `,"Data":"`...)
-		dst = a.base64.appendEncoded(slices.Grow(dst, base64.StdEncoding.EncodedLen(len(r.Data))), r.Data)
-		dst = append(dst, `","PartitionKey":`...)
-		dst = awshttp.AppendQuoted(dst, r.Key)
-		dst = append(dst, '}')
-	}
-	dst = append(dst, ']')
+	dst = a.appendRecords(append(dst, `{"Records":`...), p.Records)
 	if p.Next != "" {
 		dst = awshttp.AppendQuoted(append(dst, `,"NextShardIterator":`...), p.Next)
 	}
 	dst = strconv.AppendInt(append(dst, `,"MillisBehindLatest":`...), p.MillisBehind, 10)
 	if len(p.Children) > 0 {
-		children := make([]awshttp.Value, len(p.Children))
-		for i := range p.Children {
-			c := childOf(&p.Children[i])
-			children[i] = c.value()
-		}
-		dst = awshttp.JSON{}.Append(append(dst, `,"ChildShards":`...), awshttp.ListValue(children))
+		dst = awshttp.JSON{}.Append(append(dst, `,"ChildShards":`...), childrenOf(p.Children))
 	}
 	return append(dst, '}')
 }
