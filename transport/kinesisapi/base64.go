@@ -102,6 +102,10 @@ func (t *base64Tables) appendEncoded(dst, src []byte) []byte {
 	at := len(dst)
 	dst = dst[:at+base64.StdEncoding.EncodedLen(len(src))]
 	out := dst[at:]
+	if blocks := (len(src) - 4) / 24; blocks > 0 && vectorBase64() {
+		encodeBlocks(&out[0], &src[0], blocks)
+		src, out = src[24*blocks:], out[32*blocks:]
+	}
 	for len(src) >= 8 && len(out) >= 8 {
 		v := binary.BigEndian.Uint64(src)
 		o := uint64(t.pair[v>>52])<<48 | uint64(t.pair[v>>40&0xfff])<<32 | uint64(t.pair[v>>28&0xfff])<<16 | uint64(t.pair[v>>16&0xfff])

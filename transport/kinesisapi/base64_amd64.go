@@ -4,7 +4,7 @@ package kinesisapi
 
 import "golang.org/x/sys/cpu"
 
-// vectorBase64 tells whether decodeBlocks may be called on this processor.
+// vectorBase64 tells whether decodeBlocks and encodeBlocks may be called on this processor.
 func vectorBase64() bool { return cpu.X86.HasAVX2 }
 
 // decodeBlocks decodes n letters, at least 32 and a multiple of 4, and tells whether all were letters; if not, dst holds
@@ -12,3 +12,8 @@ func vectorBase64() bool { return cpu.X86.HasAVX2 }
 //
 //go:noescape
 func decodeBlocks(dst, src *byte, n int) bool
+
+// encodeBlocks encodes 24 bytes to 32 letters as often as blocks says, at least once. It reads 4 bytes more.
+//
+//go:noescape
+func encodeBlocks(dst, src *byte, blocks int)

@@ -86,3 +86,62 @@ done:
 	SETEQ ret+24(FP)
 	VZEROUPPER
 	RET
+
+// Each 32-bit word gets the three bytes it is made of, the middle one twice: 1 0 2 1, 4 3 5 4 and so on.
+DATA fourOfThree<>+0(SB)/8, $0x0405030401020001
+DATA fourOfThree<>+8(SB)/8, $0x0a0b090a07080607
+GLOBL fourOfThree<>(SB), RODATA|NOPTR, $16
+
+// What turns a value into its letter: 0 for A-Z, 1 for a-z, 2 to 11 for the digits, 12 and 13 for plus and slash.
+DATA toLetter<>+0(SB)/8, $0xfcfcfcfcfcfc4741
+DATA toLetter<>+8(SB)/8, $0x0000f0edfcfcfcfc
+GLOBL toLetter<>(SB), RODATA|NOPTR, $16
+
+DATA oddBits<>+0(SB)/4, $0x0fc0fc00
+GLOBL oddBits<>(SB), RODATA|NOPTR, $4
+DATA oddShift<>+0(SB)/4, $0x04000040
+GLOBL oddShift<>(SB), RODATA|NOPTR, $4
+DATA evenBits<>+0(SB)/4, $0x003f03f0
+GLOBL evenBits<>(SB), RODATA|NOPTR, $4
+DATA evenShift<>+0(SB)/4, $0x01000010
+GLOBL evenShift<>(SB), RODATA|NOPTR, $4
+DATA lastCapital<>+0(SB)/4, $0x19191919
+GLOBL lastCapital<>(SB), RODATA|NOPTR, $4
+DATA lastLetter<>+0(SB)/4, $0x33333333
+GLOBL lastLetter<>(SB), RODATA|NOPTR, $4
+
+// func encodeBlocks(dst, src *byte, blocks int)
+TEXT ·encodeBlocks(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	VBROADCASTI128 fourOfThree<>(SB), Y8
+	VBROADCASTI128 toLetter<>(SB), Y9
+	VPBROADCASTD oddBits<>(SB), Y10
+	VPBROADCASTD oddShift<>(SB), Y11
+	VPBROADCASTD evenBits<>(SB), Y12
+	VPBROADCASTD evenShift<>(SB), Y13
+	VPBROADCASTD lastCapital<>(SB), Y14
+	VPBROADCASTD lastLetter<>(SB), Y15
+
+next:
+	VMOVDQU (SI), X0
+	VINSERTI128 $1, 12(SI), Y0, Y0
+	VPSHUFB Y8, Y0, Y0
+	VPAND Y10, Y0, Y1
+	VPMULHUW Y11, Y1, Y1
+	VPAND Y12, Y0, Y2
+	VPMULLW Y13, Y2, Y2
+	VPOR Y1, Y2, Y0
+	VPSUBUSB Y15, Y0, Y1
+	VPCMPGTB Y14, Y0, Y2
+	VPSUBB Y2, Y1, Y1
+	VPSHUFB Y1, Y9, Y1
+	VPADDB Y1, Y0, Y0
+	VMOVDQU Y0, (DI)
+	ADDQ $24, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ next
+	VZEROUPPER
+	RET
