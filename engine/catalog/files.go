@@ -217,7 +217,7 @@ func (c *Catalog) loadGeneration(g uint64) error {
 	if h.generation != g {
 		return &CorruptionError{name, 16, fmt.Sprintf("generation %d", h.generation)}
 	}
-	end, err := c.st.replay(b, name, h.salt)
+	end, last, err := c.st.replayLog(b, name, h.salt)
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,11 @@ func (c *Catalog) loadGeneration(g uint64) error {
 		// What is behind the cut must be gone before anything is written there again.
 		err = f.Truncate(end)
 	}
-	// A kill may have left the last entry written and not synced. It counts from now on, so it must stay.
+	// A kill, or a sync that failed, may have left the last entry in the page cache alone. It counts from now on, so it
+	// must stay. After a failed sync its pages count as written: it takes writing them again to have them synced.
+	if err == nil && last < end {
+		_, err = f.WriteAt(b[last:end], last)
+	}
 	if err == nil {
 		err = f.SyncData()
 	}
@@ -241,24 +245,31 @@ func (c *Catalog) loadGeneration(g uint64) error {
 	return nil
 }
 
-// replay applies a log's entries and returns where the last whole one ends. What follows is a torn append if no whole
-// entry comes after it: an append begins only once the one before is synced.
+// replay is replayLog for those who do not ask where the last entry begins.
 func (st *state) replay(b []byte, name string, salt uint64) (end int64, err error) {
+	end, _, err = st.replayLog(b, name, salt)
+	return end, err
+}
+
+// replayLog applies a log's entries and returns where the last whole one ends, and where it begins. What follows is a torn
+// append if no whole entry comes after it: an append begins only once the one before is synced.
+func (st *state) replayLog(b []byte, name string, salt uint64) (end, last int64, err error) {
 	off := int64(headerLen)
+	last = off
 	for off < int64(len(b)) {
 		payload, next, cause := entryAt(b, off, salt)
 		if cause != "" {
 			if later := findEntry(b, off, salt); later > 0 {
-				return 0, &CorruptionError{name, off, fmt.Sprintf("%s, but a whole entry follows at %d", cause, later)}
+				return 0, 0, &CorruptionError{name, off, fmt.Sprintf("%s, but a whole entry follows at %d", cause, later)}
 			}
-			return off, nil
+			return off, last, nil
 		}
 		if err := st.apply(payload, name, off); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		off = next
+		last, off = off, next
 	}
-	return off, nil
+	return off, last, nil
 }
 
 // findEntry returns where behind off a whole entry lies, 0 where there is none.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -95,4 +96,31 @@ func TestShardIdsDoNotWrap(t *testing.T) {
 		}
 		last = first
 	}
+}
+
+// A change whose sync failed may be there after a restart. Once it was shown it must stay, although to the kernel its pages
+// count as written.
+func TestShownAfterFailedSyncSurvivesPowerLoss(t *testing.T) {
+	mem := vfs.NewMem(0)
+	disk := vfs.NewFaulty(mem)
+	c, err := Open(Options{FS: disk, Dir: "data/catalog"})
+	must(t, err)
+	must(t, c.Put(newStream(c, "first", 3)))
+	disk.Inject(vfs.Nth(vfs.OpSyncData, disk.Count(vfs.OpSyncData)+1, errors.New("input/output error")))
+	if err := c.Put(newStream(c, "second", 100)); err == nil {
+		t.Fatal("no error")
+	}
+	disk.Inject(nil)
+	must(t, c.Close())
+	restarted, err := Open(Options{FS: mem, Dir: "data/catalog"})
+	must(t, err)
+	shown := restarted.All()
+	must(t, restarted.Put(newStream(restarted, "third", 2)))
+	left, err := Open(Options{FS: mem.CrashClone(nil, 0), Dir: "data/catalog"})
+	must(t, err)
+	if len(shown) != 2 || len(left.All()) != 3 {
+		t.Fatalf("%d streams were shown, of those and one more a power loss leaves %d", len(shown), len(left.All()))
+	}
+	must(t, left.Close())
+	must(t, restarted.Close())
 }

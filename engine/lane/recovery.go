@@ -37,7 +37,7 @@ func (l *Lane) recover() error {
 		l.prepared.Store(base)
 		l.begin(base, 0)
 		l.prepareMemory()
-		l.publishing.seg = l.segs.at(base)
+		l.publishing.start(l, base)
 		return nil
 	}
 	if err := l.lockFolder(); err != nil {
@@ -61,10 +61,13 @@ func (l *Lane) resume(found []*segment) error {
 	if err != nil {
 		return err
 	}
-	base, lastMicros := l.nextBase(kept, found), int64(0)
+	base, lastMicros, durable := l.nextBase(kept, found), int64(0), uint64(0)
+	for _, s := range kept {
+		durable = max(durable, s.hint)
+	}
 	for _, s := range kept {
 		if s.foot.Load() == nil {
-			if err := l.sealRecovered(s); err != nil {
+			if err := l.sealRecovered(s, durable); err != nil {
 				return err
 			}
 		}
@@ -83,7 +86,7 @@ func (l *Lane) resume(found []*segment) error {
 	if err := l.prepare(base); err != nil {
 		return err
 	}
-	l.publishing.seg = l.segs.at(base)
+	l.publishing.start(l, base)
 	slices.SortFunc(dropped, func(a, b *segment) int { return cmp.Compare(b.base, a.base) })
 	for _, s := range dropped { // newest first: what a crash leaves of them has no hole
 		if err := l.removeSegment(s); err != nil {
@@ -321,14 +324,18 @@ func (l *Lane) promisedIn(n *segment, p uint64) (bool, error) {
 	return n.promised(f, n.base, n.end(), p)
 }
 
-// sealRecovered seals a segment that a scan has indexed.
-func (l *Lane) sealRecovered(s *segment) error {
-	// What a kill left in the page cache is read back but not yet durable; the footer says that it is.
+// sealRecovered seals a segment that a scan has indexed. What lies below durable is known to be so.
+func (l *Lane) sealRecovered(s *segment, durable uint64) error {
+	// What a kill or a failed sync left in the page cache is read back but not yet durable; the footer says that it is.
 	f, err := l.useFile(s)
+	if err != nil {
+		return err
+	}
+	err = s.rewrite(f, durable)
 	if err == nil {
 		err = f.SyncData()
-		l.doneFile(s)
 	}
+	l.doneFile(s)
 	if err != nil {
 		return fmt.Errorf("sync segment %s: %w", s.name, err)
 	}

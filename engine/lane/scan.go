@@ -126,9 +126,53 @@ func (s *segment) scan(f vfs.File, limit uint64) (x *openIndex, end uint64, dama
 			return x, at, damage, nil
 		}
 		if b.Kind() == batch.KindData {
-			s.add(at, uint64(b.Len()), b.Records(), b.Shard(), b.AppendMicros())
+			s.arrived(b.AppendMicros())
+			x.add(b.Shard(), packExtent(at-s.base, b.Len(), b.Records()), b.AppendMicros())
+			s.hint = max(s.hint, b.DurableHint())
 		}
 	}
+}
+
+// rewrite writes the batches of s that no sync is known to have reached, those from durable up to where they end, once
+// more. A sync that failed may have left them in the page cache alone, as pages that count as written: another sync would
+// succeed and save nothing. What is written is what was verified, as such a page may go at any time.
+func (s *segment) rewrite(f vfs.File, durable uint64) error {
+	sc := newScanner(f, &s.header, max(durable, s.base), s.recovered)
+	var group []byte
+	start := sc.next
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		_, err := f.WriteAt(group, s.offset(start))
+		group = group[:0]
+		return err
+	}
+	for sc.next < s.recovered {
+		at := sc.next
+		b, damage, err := sc.batch()
+		if err == nil && damage != nil {
+			err = s.corrupt(at, damage)
+		}
+		if err == nil && len(group)+b.Len() > maxWrite {
+			err = flush()
+		}
+		if err != nil {
+			return err
+		}
+		if len(group) == 0 {
+			start = at
+		}
+		if b.Kind() == batch.KindPad { // of which the header alone means anything
+			group = append(group, b[:batch.PadHeaderLen]...)
+			if err := flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		group = append(group, b...)
+	}
+	return flush()
 }
 
 // promised looks for a sound batch in [from, limit) of the file whose header says that the lane's durable watermark was

@@ -29,7 +29,8 @@ type segment struct {
 	index atomic.Pointer[openIndex]
 	foot  atomic.Pointer[footer] // of a sealed segment
 
-	recovered uint64 // where the batches ended when the lane was opened; of Open alone
+	recovered uint64 // where the batches ended when the lane was opened; this and hint are of Open alone
+	hint      uint64 // the highest durable hint that a scan has found
 
 	firstMicros atomic.Int64 // arrival of the first and last batch; 0: none yet
 	lastMicros  atomic.Int64
