@@ -142,7 +142,7 @@ func (f *fanout) endLocked(x *Subscription, err error) {
 		return
 	}
 	x.err = err
-	close(x.ended)
+	x.finish()
 	if f.active[x.key] == x {
 		delete(f.active, x.key)
 	}

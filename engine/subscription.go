@@ -34,17 +34,18 @@ type Subscribe struct {
 }
 
 // Subscription pushes the records of one shard to one consumer: SubscribeToShard. It is used by one goroutine, except for
-// Ended and Close. A subscription that nobody reads from costs no memory but its own, and no time.
+// Context and Close. A subscription that nobody reads from costs no memory but its own, and no time.
 type Subscription struct {
 	e       *Engine
 	s       *Stream
 	key     subscriptionKey
 	open    *shard // nil: was closed when the subscription began
 	started time.Time
-	next    atomic.Uint64 // everything visible below it has been read
-	woken   chan struct{} // capacity 1: there may be news
-	ended   chan struct{} // closed once err is set
-	err     error         // guarded by fanout.mu until ended is closed
+	next    atomic.Uint64   // everything visible below it has been read
+	woken   chan struct{}   // capacity 1: there may be news
+	ended   context.Context // done once err is set
+	finish  context.CancelFunc
+	err     error // guarded by fanout.mu until ended is done
 
 	beat   *time.Timer // the next idle event
 	life   *time.Timer
@@ -104,8 +105,9 @@ func (s *Stream) Subscribe(o Subscribe) (*Subscription, error) {
 	}
 	x := &Subscription{
 		e: s.e, s: s, key: subscriptionKey{s.id, index, c.Created, c.Name}, open: s.e.shards.get(sh.ID), started: now,
-		woken: make(chan struct{}, 1), ended: make(chan struct{}),
+		woken: make(chan struct{}, 1),
 	}
+	x.ended, x.finish = context.WithCancel(context.Background())
 	x.next.Store(at)
 	if err := s.e.fanout.add(x); err != nil {
 		return nil, err
@@ -123,9 +125,9 @@ func (x *Subscription) wake() {
 	}
 }
 
-// Ended is closed when the subscription was ended from outside: taken over, its consumer or stream deleted, the engine
+// Context is done when the subscription was ended from outside: taken over, its consumer or stream deleted, the engine
 // closed. Next tells which.
-func (x *Subscription) Ended() <-chan struct{} { return x.ended }
+func (x *Subscription) Context() context.Context { return x.ended }
 
 // Close ends the subscription. Idempotent.
 func (x *Subscription) Close() {
@@ -149,7 +151,7 @@ func (x *Subscription) Next(ctx context.Context) (*Event, error) {
 	idle := !x.begun
 	for {
 		select {
-		case <-x.ended:
+		case <-x.ended.Done():
 			return nil, x.err
 		default:
 		}
@@ -172,7 +174,7 @@ func (x *Subscription) Next(ctx context.Context) (*Event, error) {
 // many ways.
 func (x *Subscription) cause(err error) error {
 	select {
-	case <-x.ended:
+	case <-x.ended.Done():
 		return x.err
 	default:
 		return err
@@ -188,7 +190,7 @@ func (x *Subscription) wait(ctx context.Context, idle *bool) error {
 	case <-x.life.C:
 		x.over = true
 		return io.EOF
-	case <-x.ended:
+	case <-x.ended.Done():
 		return x.err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -213,7 +215,7 @@ func (x *Subscription) pace(ctx context.Context) error {
 	select {
 	case <-t.C:
 		return nil
-	case <-x.ended:
+	case <-x.ended.Done():
 		return x.err
 	case <-ctx.Done():
 		return ctx.Err()

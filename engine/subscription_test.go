@@ -218,7 +218,7 @@ func TestSubscriptionTakeOver(t *testing.T) {
 		subscribe(t, s, Subscribe{Consumer: "c", ShardID: "0", Type: Latest})
 		time.Sleep(1)
 		y := subscribe(t, s, o)
-		<-x.Ended()
+		<-x.Context().Done()
 		_, err = x.Next(context.Background())
 		wantError(t, err, CodeInUse, message)
 		x.Close()

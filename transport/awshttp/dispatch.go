@@ -119,6 +119,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, buf *bytebuffe
 	if err != nil {
 		return reserve, http.StatusRequestTimeout
 	}
+	if size < 0 { // an event stream holds on to its reservation for minutes
+		s.inFlight.Add(int64(len(buf.B)) - reserve)
+		reserve = int64(len(buf.B))
+	}
 	return reserve, 0
 }
 
@@ -318,6 +322,10 @@ func (x *exchange) refuseDialect() {
 
 // finish sends the reply of an action, or its error.
 func (x *exchange) finish(c *Call, err error) {
+	if err == nil && c.events != nil {
+		x.stream(c.events)
+		return
+	}
 	if err == nil {
 		x.send(http.StatusOK, x.codec.ContentType(), c.Out.B)
 		return

@@ -76,6 +76,8 @@ type Server struct {
 	conns      chan struct{} // one token for each open connection
 	neighbours []Neighbour
 	inFlight   atomic.Int64 // bytes of request bodies being handled
+	drain      context.Context
+	endStreams context.CancelFunc // ends drain: event streams come to their end
 }
 
 // NewServer builds a server of the given services. It listens nowhere until Serve or ServeTLS.
@@ -98,6 +100,7 @@ func NewServer(o Options, services ...Service) (*Server, error) {
 		extra:  http.NewServeMux(),
 		conns:  make(chan struct{}, o.MaxConns),
 	}
+	s.drain, s.endStreams = context.WithCancel(context.Background())
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // also what carries HTTP/2 over TLS, see ServeTLS
@@ -156,11 +159,17 @@ func (s *Server) ServeTLS(l net.Listener, cert tls.Certificate) error {
 	return s.Serve(&tlsListener{Listener: l, config: cfg})
 }
 
-// Shutdown stops listening and waits for calls under way until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
+// Shutdown stops listening, ends event streams and waits for calls under way until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.endStreams()
+	return s.http.Shutdown(ctx)
+}
 
 // Close stops at once.
-func (s *Server) Close() error { return s.http.Close() }
+func (s *Server) Close() error {
+	s.endStreams()
+	return s.http.Close()
+}
 
 // limitListener holds accepts back while too many connections are open.
 type limitListener struct {

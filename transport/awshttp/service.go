@@ -55,7 +55,8 @@ type Call struct {
 	// Out takes the reply document; left empty, the client gets an empty body.
 	Out *bytebufferpool.ByteBuffer
 
-	codec Codec
+	codec  Codec
+	events *EventReply // where the action answers with a stream
 }
 
 // Reply writes a reply document in the request's wire form.
