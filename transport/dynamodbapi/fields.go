@@ -3,6 +3,7 @@ package dynamodbapi
 import (
 	"encoding/base64"
 	"slices"
+	"strings"
 
 	"github.com/shardmill/shardmill/internal/itemstore"
 	"github.com/shardmill/shardmill/transport/awshttp"
@@ -48,7 +49,7 @@ func (f *fields) boolean(name string) (value, ok bool) {
 func (f *fields) number(name string, low, high int64) (n int64, ok bool) {
 	v, ok := f.get(name, awshttp.Int, "a whole number")
 	if ok && (v.Int < low || v.Int > high) {
-		f.fail(invalid("1 validation error detected: Value at '" + name + "' failed to satisfy constraint: Member is out of range"))
+		f.fail(invalid("1 validation error detected: Value at '" + lowerFirst(name) + "' failed to satisfy constraint: Member is out of range"))
 		return 0, false
 	}
 	return v.Int, ok
@@ -92,7 +93,7 @@ func (f *fields) oneOf(name string, allowed ...string) string {
 		return allowed[0]
 	}
 	if !slices.Contains(allowed, s) {
-		f.fail(invalid("1 validation error detected: Value '" + s + "' at '" + name + "' failed to satisfy constraint: Member must satisfy enum value set"))
+		f.fail(invalid("1 validation error detected: Value '" + s + "' at '" + lowerFirst(name) + "' failed to satisfy constraint: Member must satisfy enum value set"))
 	}
 	return s
 }
@@ -144,6 +145,9 @@ func (f *fields) checkName(member, name string) {
 		f.fail(invalid("1 validation error detected: Value '" + name[:min(len(name), 300)] + "' at '" + member + "' failed to satisfy constraint: " + why))
 	}
 }
+
+// lowerFirst is how AWS names a member in a message.
+func lowerFirst(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
 // item is a map of attribute values, nil where it is absent.
 func (f *fields) item(name string) itemstore.Item {

@@ -27,7 +27,7 @@ func (c *call) readSingle(kind itemstore.WriteKind, item string, returns ...stri
 		showItem: c.oneOf("ReturnValuesOnConditionCheckFailure", "NONE", "ALL_OLD") == "ALL_OLD",
 	}
 	if s.write.Item == nil {
-		c.fail(invalid("1 validation error detected: Value null at '" + item + "' failed to satisfy constraint: Member must not be null"))
+		c.fail(invalid("1 validation error detected: Value null at '" + lowerFirst(item) + "' failed to satisfy constraint: Member must not be null"))
 	}
 	if kind == itemstore.Update {
 		s.write.Changes = append(c.attributeUpdates(), c.updates(names)...)
