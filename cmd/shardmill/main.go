@@ -22,6 +22,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. This is what happens without a command."`
 	Put     putCmd     `cmd:"" help:"Write records to a stream, one per line."`
 	Tail    tailCmd    `cmd:"" help:"Read a stream as it grows."`
+	Mirror  mirrorCmd  `cmd:"" help:"Copy a stream to a file, a file to a stream, or a stream to another one."`
 	Stream  streamCmd  `cmd:"" help:"List, create, look at and reshape streams."`
 	Load    loadCmd    `cmd:"" help:"Generate load and measure it."`
 	Bench   benchCmd   `cmd:"" help:"Measure every part of this build beside a probe."`
