@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// lanes is how many keys are hashed at once.
-	lanes = 8
+	// lanes is how many keys are hashed at once; with AVX2 alone, in two halves.
+	lanes = 16
 	// oneBlock is the longest key that fits one MD5 block with its padding.
 	oneBlock = 55
 	// lengthWord is where a block says how many bits it has; the word behind it is the upper half, zero here.
@@ -16,8 +16,8 @@ const (
 	fewKeys = 2
 )
 
-// Many turns many partition keys into hash keys, several at once where the processor has AVX2: MD5 of one short key is a
-// long chain of steps that wait for each other, and eight chains side by side take little longer than one. The results
+// Many turns many partition keys into hash keys, several at once where the processor has AVX2 or AVX-512: MD5 of one short key is a
+// long chain of steps that wait for each other, and many chains side by side take little longer than one. The results
 // are those of Routing.Of. The zero value is ready. It is not safe for concurrent use, does not allocate, and keeps
 // nothing but the bytes of the last keys.
 type Many struct {
@@ -72,7 +72,7 @@ func (m *Many) End() {
 
 // flush hashes the lanes in use.
 func (m *Many) flush() {
-	md5x8(&m.sums, &m.blocks)
+	md5Lanes(&m.sums, &m.blocks, m.n)
 	for lane, i := range m.at[:m.n] {
 		m.out[i] = Key{
 			Hi: bits.ReverseBytes64(uint64(m.sums[1][lane])<<32 | uint64(m.sums[0][lane])),

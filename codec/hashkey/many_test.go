@@ -34,7 +34,7 @@ func TestMany(t *testing.T) {
 		return k
 	}
 	for length := range 140 {
-		for _, n := range []int{1, 2, 3, 7, 8, 9, 16, 17} {
+		for _, n := range []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 25, 33} {
 			keys := make([][]byte, n)
 			for i := range keys {
 				keys[i] = random(length)

@@ -2,13 +2,14 @@
 
 #include "textflag.h"
 
-// Eight MD5 states side by side, one in each 32-bit lane. Registers: Y0-Y3 are a, b, c, d, Y4-Y6 scratch, Y7 all ones;
-// SI the blocks (16 words of 8 lanes), DX the 64 constants. Each step rotates the roles of a, b, c, d (RFC 1321).
+// MD5 states side by side, one in each 32-bit lane: eight with AVX2, sixteen with AVX-512. Registers: Y0-Y3 (Z0-Z3) are
+// a, b, c, d, Y4-Y6 scratch, Y7 all ones; SI the blocks (16 words of 16 lanes), DX the 64 constants. Each step rotates the
+// roles of a, b, c, d (RFC 1321).
 
 // sumUp: a += word w + constant k.
 #define sumUp(a, w, k) \
 	VPBROADCASTD (k*4)(DX), Y6 \
-	VPADDD (w*32)(SI), a, a \
+	VPADDD (w*64)(SI), a, a \
 	VPADDD Y6, a, a
 
 // turn: a = b + rotate(a, s).
@@ -125,7 +126,7 @@ DATA md5Start<>+8(SB)/4, $0x98badcfe
 DATA md5Start<>+12(SB)/4, $0x10325476
 GLOBL md5Start<>(SB), RODATA|NOPTR, $16
 
-// func md5x8(sums *[4][lanes]uint32, blocks *[16][lanes]uint32)
+// func md5x8(sums, blocks *uint32)
 TEXT ·md5x8(SB), NOSPLIT, $0-16
 	MOVQ sums+0(FP), DI
 	MOVQ blocks+8(FP), SI
@@ -212,8 +213,103 @@ TEXT ·md5x8(SB), NOSPLIT, $0-16
 	VPBROADCASTD 12(AX), Y4
 	VPADDD Y4, Y3, Y3
 	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
+	VMOVDQU Y1, 64(DI)
+	VMOVDQU Y2, 128(DI)
+	VMOVDQU Y3, 192(DI)
+	VZEROUPPER
+	RET
+
+// step512: any of the four functions is one truth table, by the bits of d, c, b.
+#define step512(a, b, c, d, table, w, k, s) \
+	VMOVDQA32 d, Z4 \
+	VPADDD (w*64)(SI), a, a \
+	VPADDD.BCST (k*4)(DX), a, a \
+	VPTERNLOGD $table, b, c, Z4 \
+	VPADDD Z4, a, a \
+	VPROLD $s, a, a \
+	VPADDD b, a, a
+
+// func md5x16(sums *[4][lanes]uint32, blocks *[16][lanes]uint32)
+TEXT ·md5x16(SB), NOSPLIT, $0-16
+	MOVQ sums+0(FP), DI
+	MOVQ blocks+8(FP), SI
+	LEAQ md5Constants<>(SB), DX
+	LEAQ md5Start<>(SB), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	step512(Z0, Z1, Z2, Z3, 0xd8, 0, 0, 7)
+	step512(Z3, Z0, Z1, Z2, 0xd8, 1, 1, 12)
+	step512(Z2, Z3, Z0, Z1, 0xd8, 2, 2, 17)
+	step512(Z1, Z2, Z3, Z0, 0xd8, 3, 3, 22)
+	step512(Z0, Z1, Z2, Z3, 0xd8, 4, 4, 7)
+	step512(Z3, Z0, Z1, Z2, 0xd8, 5, 5, 12)
+	step512(Z2, Z3, Z0, Z1, 0xd8, 6, 6, 17)
+	step512(Z1, Z2, Z3, Z0, 0xd8, 7, 7, 22)
+	step512(Z0, Z1, Z2, Z3, 0xd8, 8, 8, 7)
+	step512(Z3, Z0, Z1, Z2, 0xd8, 9, 9, 12)
+	step512(Z2, Z3, Z0, Z1, 0xd8, 10, 10, 17)
+	step512(Z1, Z2, Z3, Z0, 0xd8, 11, 11, 22)
+	step512(Z0, Z1, Z2, Z3, 0xd8, 12, 12, 7)
+	step512(Z3, Z0, Z1, Z2, 0xd8, 13, 13, 12)
+	step512(Z2, Z3, Z0, Z1, 0xd8, 14, 14, 17)
+	step512(Z1, Z2, Z3, Z0, 0xd8, 15, 15, 22)
+	step512(Z0, Z1, Z2, Z3, 0xac, 1, 16, 5)
+	step512(Z3, Z0, Z1, Z2, 0xac, 6, 17, 9)
+	step512(Z2, Z3, Z0, Z1, 0xac, 11, 18, 14)
+	step512(Z1, Z2, Z3, Z0, 0xac, 0, 19, 20)
+	step512(Z0, Z1, Z2, Z3, 0xac, 5, 20, 5)
+	step512(Z3, Z0, Z1, Z2, 0xac, 10, 21, 9)
+	step512(Z2, Z3, Z0, Z1, 0xac, 15, 22, 14)
+	step512(Z1, Z2, Z3, Z0, 0xac, 4, 23, 20)
+	step512(Z0, Z1, Z2, Z3, 0xac, 9, 24, 5)
+	step512(Z3, Z0, Z1, Z2, 0xac, 14, 25, 9)
+	step512(Z2, Z3, Z0, Z1, 0xac, 3, 26, 14)
+	step512(Z1, Z2, Z3, Z0, 0xac, 8, 27, 20)
+	step512(Z0, Z1, Z2, Z3, 0xac, 13, 28, 5)
+	step512(Z3, Z0, Z1, Z2, 0xac, 2, 29, 9)
+	step512(Z2, Z3, Z0, Z1, 0xac, 7, 30, 14)
+	step512(Z1, Z2, Z3, Z0, 0xac, 12, 31, 20)
+	step512(Z0, Z1, Z2, Z3, 0x96, 5, 32, 4)
+	step512(Z3, Z0, Z1, Z2, 0x96, 8, 33, 11)
+	step512(Z2, Z3, Z0, Z1, 0x96, 11, 34, 16)
+	step512(Z1, Z2, Z3, Z0, 0x96, 14, 35, 23)
+	step512(Z0, Z1, Z2, Z3, 0x96, 1, 36, 4)
+	step512(Z3, Z0, Z1, Z2, 0x96, 4, 37, 11)
+	step512(Z2, Z3, Z0, Z1, 0x96, 7, 38, 16)
+	step512(Z1, Z2, Z3, Z0, 0x96, 10, 39, 23)
+	step512(Z0, Z1, Z2, Z3, 0x96, 13, 40, 4)
+	step512(Z3, Z0, Z1, Z2, 0x96, 0, 41, 11)
+	step512(Z2, Z3, Z0, Z1, 0x96, 3, 42, 16)
+	step512(Z1, Z2, Z3, Z0, 0x96, 6, 43, 23)
+	step512(Z0, Z1, Z2, Z3, 0x96, 9, 44, 4)
+	step512(Z3, Z0, Z1, Z2, 0x96, 12, 45, 11)
+	step512(Z2, Z3, Z0, Z1, 0x96, 15, 46, 16)
+	step512(Z1, Z2, Z3, Z0, 0x96, 2, 47, 23)
+	step512(Z0, Z1, Z2, Z3, 0x63, 0, 48, 6)
+	step512(Z3, Z0, Z1, Z2, 0x63, 7, 49, 10)
+	step512(Z2, Z3, Z0, Z1, 0x63, 14, 50, 15)
+	step512(Z1, Z2, Z3, Z0, 0x63, 5, 51, 21)
+	step512(Z0, Z1, Z2, Z3, 0x63, 12, 52, 6)
+	step512(Z3, Z0, Z1, Z2, 0x63, 3, 53, 10)
+	step512(Z2, Z3, Z0, Z1, 0x63, 10, 54, 15)
+	step512(Z1, Z2, Z3, Z0, 0x63, 1, 55, 21)
+	step512(Z0, Z1, Z2, Z3, 0x63, 8, 56, 6)
+	step512(Z3, Z0, Z1, Z2, 0x63, 15, 57, 10)
+	step512(Z2, Z3, Z0, Z1, 0x63, 6, 58, 15)
+	step512(Z1, Z2, Z3, Z0, 0x63, 13, 59, 21)
+	step512(Z0, Z1, Z2, Z3, 0x63, 4, 60, 6)
+	step512(Z3, Z0, Z1, Z2, 0x63, 11, 61, 10)
+	step512(Z2, Z3, Z0, Z1, 0x63, 2, 62, 15)
+	step512(Z1, Z2, Z3, Z0, 0x63, 9, 63, 21)
+	VPADDD.BCST (AX), Z0, Z0
+	VPADDD.BCST 4(AX), Z1, Z1
+	VPADDD.BCST 8(AX), Z2, Z2
+	VPADDD.BCST 12(AX), Z3, Z3
+	VMOVDQU32 Z0, (DI)
+	VMOVDQU32 Z1, 64(DI)
+	VMOVDQU32 Z2, 128(DI)
+	VMOVDQU32 Z3, 192(DI)
 	VZEROUPPER
 	RET

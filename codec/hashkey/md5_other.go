@@ -4,4 +4,6 @@ package hashkey
 
 func vectorMD5() bool { return false }
 
-func md5x8(*[4][lanes]uint32, *[16][lanes]uint32) { panic("BUG: no vector MD5 on this processor") }
+func md5Lanes(*[4][lanes]uint32, *[16][lanes]uint32, int) {
+	panic("BUG: no vector MD5 on this processor")
+}
