@@ -136,6 +136,19 @@ func (r *Registry) WatchNative(state func() Native) {
 	r.reg.MustRegister(c)
 }
 
+// Neighbours is what was done for the services beside Kinesis.
+type Neighbours struct {
+	MetricData uint64 // CloudWatch data taken and counted
+}
+
+// WatchNeighbours registers the metrics of the neighbours, as WatchLog does.
+func (r *Registry) WatchNeighbours(state func() Neighbours) {
+	c := &collector[Neighbours]{state: state}
+	c.add("shardmill_cloudwatch_metric_data_total", "Metric data that clients sent to the CloudWatch neighbour, which counts and drops them.", prometheus.CounterValue,
+		func(n *Neighbours) float64 { return float64(n.MetricData) })
+	r.reg.MustRegister(c)
+}
+
 // collector asks for a state at each scrape, so that nothing is counted while nobody looks.
 type collector[S any] struct {
 	mu    sync.Mutex // one scrape at a time asks
