@@ -93,8 +93,7 @@ func appendEventCBOR(dst []byte, ev *engine.Event) []byte {
 		dst = appendRecordCBOR(dst, &ev.Records[i])
 	}
 	if !ev.End {
-		dst = awshttp.AppendCBORText(dst, "ContinuationSequenceNumber")
-		dst = awshttp.AppendCBORText(dst, ev.Continuation.String())
+		dst = sequence.Append(append(dst, "\x78\x1aContinuationSequenceNumber\x78\x38"...), ev.Continuation) // a text of 56
 	}
 	dst = awshttp.AppendCBORInt(awshttp.AppendCBORText(dst, "MillisBehindLatest"), ev.MillisBehind)
 	if len(ev.Children) > 0 {
