@@ -22,6 +22,7 @@ type config struct {
 	Native      *string `yaml:"native"`
 	Durability  *string `yaml:"durability"`
 	CORS        *string `yaml:"cors"`
+	Neighbours  *bool   `yaml:"neighbours"`
 	Insecure    *bool   `yaml:"insecure"`
 	Region      *string `yaml:"region"`
 	Account     *string `yaml:"account"`

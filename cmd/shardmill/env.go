@@ -17,7 +17,7 @@ type envCmd struct {
 }
 
 // servedServices are the AWS names of the services this version answers for.
-func servedServices() []string { return []string{"KINESIS"} }
+func servedServices() []string { return []string{"KINESIS", "DYNAMODB", "CLOUDWATCH", "STS"} }
 
 // Run is called by kong.
 func (e *envCmd) Run(a *app) error {

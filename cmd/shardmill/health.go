@@ -67,6 +67,14 @@ func (n *node) readiness() (int, any) {
 
 func (n *node) health() (int, any) {
 	h := serviceHealth{Services: map[string]string{"kinesis": "running"}, Edition: "shardmill", Version: releaseVersion}
+	if n.items != nil {
+		for _, name := range neighbourNames() {
+			h.Services[name] = "running"
+		}
+		if n.items.Err() != nil {
+			h.Services["dynamodb"] = "error"
+		}
+	}
 	if err := n.brokenErr(); err != nil {
 		h.Services["kinesis"], h.Error = "error", err.Error()
 		return http.StatusServiceUnavailable, h

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shardmill/shardmill/engine"
+	"github.com/shardmill/shardmill/internal/itemstore"
 	"github.com/shardmill/shardmill/internal/metrics"
 	"github.com/shardmill/shardmill/internal/vfs"
 	"github.com/shardmill/shardmill/transport/awshttp"
@@ -31,6 +32,7 @@ type node struct {
 	http    *awshttp.Server
 	native  *native.Server
 	metrics *metrics.Registry
+	items   *itemstore.Store // of the neighbours; nil without them
 	started time.Time
 
 	httpAddr, tlsAddr, nativeAddr string // as bound; empty where off
@@ -213,6 +215,9 @@ func (n *node) startHTTP(plain, encrypted net.Listener) error {
 	if err != nil {
 		return exitf(codeFailed, "start the AWS APIs: %w", err)
 	}
+	if err := n.addNeighbours(requests); err != nil {
+		return err
+	}
 	n.http.Handle("GET /metrics", n.metrics.Handler())
 	n.mountHealth(n.http.Handle)
 	n.wg.Go(func() { n.report(n.http.Serve(plain)) })
@@ -341,6 +346,9 @@ func (n *node) stop(grace time.Duration) error {
 			if err := n.engine.Close(); err != nil && n.broken.Load() == nil {
 				errs = append(errs, err)
 			}
+		}
+		if n.items != nil {
+			errs = append(errs, n.items.Close())
 		}
 		if n.opts.Ephemeral && n.dir != "" {
 			errs = append(errs, os.RemoveAll(n.dir))
