@@ -160,8 +160,8 @@ func TestEncryption(t *testing.T) {
 	if s.Info().Settings.KeyID != "alias/x" {
 		t.Error(s.Info().Settings.KeyID)
 	}
-	for _, bad := range []string{"n/a", "alias/", "12345", "arn:aws:kms:us-east-1:1:key/x", "arn:aws:s3:us-east-1:000000000000:key/x"} {
-		wantCode(t, s.StartEncryption(ctx0, bad), CodeInvalidArgument, bad)
+	for _, bad := range []string{"", strings.Repeat("k", maxKeyID+1)} {
+		wantCode(t, s.StartEncryption(ctx0, bad), CodeInvalidArgument, "KeyId")
 	}
 }
 
@@ -189,18 +189,31 @@ func TestMetricsPoliciesAndSizes(t *testing.T) {
 	if before != 0b101 || after != 0b001 || err != nil {
 		t.Error(before, after, err)
 	}
-	wantCode(t, s.DeletePolicy(ctx0, ""), CodeNotFound, "No resource policy")
+	self := PolicyHolder{}
+	if had, err := s.DeletePolicy(ctx0, self); had || err != nil {
+		t.Error(had, err)
+	}
 	for _, bad := range []string{"", "[]", "{", "x", strings.Repeat(" ", maxPolicy) + "{}"} {
-		wantCode(t, s.SetPolicy(ctx0, "", bad), CodeInvalidArgument, "policy")
+		wantCode(t, s.SetPolicy(ctx0, self, bad), CodeInvalidArgument, "policy")
 	}
-	ok(t, s.SetPolicy(ctx0, "", `{"a":1}`))
-	ok(t, s.SetPolicy(ctx0, "", `{"a":2}`))
-	if p, have := s.Policy(""); !have || p != `{"a":2}` {
-		t.Error(p, have)
+	ok(t, s.SetPolicy(ctx0, self, `{"a":1}`))
+	ok(t, s.SetPolicy(ctx0, self, `{"a":2}`))
+	if p, have, err := s.Policy(self); !have || err != nil || p != `{"a":2}` {
+		t.Error(p, have, err)
 	}
-	ok(t, s.DeletePolicy(ctx0, ""))
-	if _, have := s.Policy(""); have {
-		t.Error("a deleted policy is there")
+	c, err := s.RegisterConsumer(ctx0, "c", nil)
+	ok(t, err)
+	holder := PolicyHolder{c.Name, c.Created}
+	ok(t, s.SetPolicy(ctx0, holder, `{"c":1}`))
+	if p, have, err := s.Policy(holder); !have || err != nil || p != `{"c":1}` {
+		t.Error(p, have, err)
+	}
+	wantCode(t, s.SetPolicy(ctx0, PolicyHolder{"d", 1}, "{}"), CodeNotFound, "Consumer d")
+	ok(t, s.DeregisterConsumer(ctx0, c.Name, c.Created))
+	_, _, err = s.Policy(holder)
+	wantCode(t, err, CodeNotFound, "Consumer c")
+	if had, err := s.DeletePolicy(ctx0, self); !had || err != nil || s.Info().Settings.Policies != nil {
+		t.Error(had, err, s.Info().Settings.Policies)
 	}
 	big := []Record{{Key: []byte("k"), Data: make([]byte, DefaultRecordBytes)}}
 	wantCode(t, s.Append(ctx0, big, LevelMem, make([]Appended, 1)), CodeValidation, "1048576")
@@ -283,7 +296,7 @@ func TestSettingsReopen(t *testing.T) {
 	_, err := e.SetCommitment(ctx0, "", "", true)
 	ok(t, err)
 	ok(t, s.StartEncryption(ctx0, "alias/x"))
-	ok(t, s.SetPolicy(ctx0, "", "{}"))
+	ok(t, s.SetPolicy(ctx0, PolicyHolder{}, "{}"))
 	ok(t, s.SetDistribution(ctx0, true))
 	_, _, err = s.SetMetrics(ctx0, 0x7f, true)
 	ok(t, err)

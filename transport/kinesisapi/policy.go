@@ -1,22 +1,23 @@
 package kinesisapi
 
 import (
-	"strings"
+	"errors"
 
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// policyHolder finds what a resource policy belongs to: a stream, or the part "consumer/..." of one. Gap: the ARN of a
-// consumer is ResourceNotFoundException.
-func (a *API) policyHolder(c *awshttp.Call, resource string) (s *engine.Stream, part string, err error) {
-	at := strings.Index(resource, ":stream/")
-	if at < 0 {
-		return nil, "", notFound("Resource " + resource + " not found.")
+// policyHolder finds what a resource policy belongs to: a stream or a consumer. A stream that is not there is named by its
+// ARN, which no other operation does.
+func (a *API) policyHolder(c *awshttp.Call, resource string) (s *engine.Stream, h engine.PolicyHolder, err error) {
+	if isConsumer(resource) {
+		r, err := a.consumer(c, resource, "", "")
+		return r.stream, engine.PolicyHolder{Consumer: r.name, Created: r.created}, err
 	}
-	if _, part, ok := strings.Cut(resource[at+len(":stream/"):], "/"); ok {
-		return nil, part, notFound("Resource " + resource + " not found.")
+	s, n, err := a.stream(c, "", resource)
+	var e *engine.Error
+	if errors.As(err, &e) && e.Code == engine.CodeNotFound {
+		err = notFound("Stream " + resource + " under account " + n.Account + " not found.")
 	}
-	s, _, err = a.stream(c, "", resource)
-	return s, "", err
+	return s, h, err
 }
