@@ -24,10 +24,11 @@ import (
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// fan is a stream with one consumer, and a client.
+// fan is a stream with one consumer, and clients.
 type fan struct {
 	t      *testing.T
 	c      *kinesis.Client
+	client func() *kinesis.Client // makes another: streams of one client race for its decoder
 	stream *string
 	arn    *string
 	made   *types.Consumer
@@ -44,9 +45,10 @@ func fanDo[T any](f *fan) func(v T, err error) T {
 }
 
 // newFan makes a stream and a consumer "c".
-func newFan(t *testing.T, c *kinesis.Client, stream string, shards int32) *fan {
+func newFan(t *testing.T, client func() *kinesis.Client, stream string, shards int32) *fan {
 	t.Helper()
-	f := &fan{t: t, c: c, stream: &stream}
+	c := client()
+	f := &fan{t: t, c: c, client: client, stream: &stream}
 	fanDo[*kinesis.CreateStreamOutput](f)(c.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &stream, ShardCount: &shards}))
 	d := fanDo[*kinesis.DescribeStreamSummaryOutput](f)(c.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &stream}))
 	f.arn = d.StreamDescriptionSummary.StreamARN
@@ -72,7 +74,7 @@ func (f *fan) put(data string, hash string) {
 // subscribe subscribes the consumer to a shard and closes the subscription with the test.
 func (f *fan) subscribe(consumer *string, shard string, p types.StartingPosition) *kinesis.SubscribeToShardEventStream {
 	f.t.Helper()
-	out := fanDo[*kinesis.SubscribeToShardOutput](f)(f.c.SubscribeToShard(f.t.Context(), &kinesis.SubscribeToShardInput{
+	out := fanDo[*kinesis.SubscribeToShardOutput](f)(f.client().SubscribeToShard(f.t.Context(), &kinesis.SubscribeToShardInput{
 		ConsumerARN: consumer, ShardId: &shard, StartingPosition: &p,
 	}))
 	s := out.GetStream()
@@ -95,11 +97,13 @@ func (s steady) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.Transport.RoundTrip(r)
 }
 
-// fanClient is sdkClient over a steady transport.
-func fanClient(url string, tr *http.Transport) *kinesis.Client {
-	o := sdkClient(url, tr).Options()
-	o.HTTPClient = &http.Client{Transport: steady{tr}}
-	return kinesis.New(o)
+// fanClient makes clients like sdkClient over a steady transport.
+func fanClient(url string, tr *http.Transport) func() *kinesis.Client {
+	return func() *kinesis.Client {
+		o := sdkClient(url, tr).Options()
+		o.HTTPClient = &http.Client{Transport: steady{tr}}
+		return kinesis.New(o)
+	}
 }
 
 func latest() types.StartingPosition {
@@ -138,7 +142,7 @@ func (f *fan) records(s *kinesis.SubscribeToShardEventStream, n int) (data []str
 }
 
 // clients calls f with a client for each way to reach the server.
-func clients(t *testing.T, s *awshttp.Server, f func(t *testing.T, name string, c *kinesis.Client)) {
+func clients(t *testing.T, s *awshttp.Server, f func(t *testing.T, name string, client func() *kinesis.Client)) {
 	t.Helper()
 	plain := listen(t, s.Serve, s.Shutdown)
 	secure := listen(t, func(l net.Listener) error { return serveTLS(t, s, l) }, s.Shutdown)
@@ -179,8 +183,9 @@ func noALPN(address string) *http.Transport {
 // the KCL checks; and a number goes on where it stood.
 func TestSubscribeToShard(t *testing.T) {
 	s, _ := newServer(t, engine.Options{FS: vfs.NewMem(0), Dir: "data"}, awshttp.Options{Authenticator: keys{"key": "secret"}})
-	clients(t, s, func(t *testing.T, name string, c *kinesis.Client) {
-		f := newFan(t, c, "fan-"+name, 1)
+	clients(t, s, func(t *testing.T, name string, client func() *kinesis.Client) {
+		c := client()
+		f := newFan(t, client, "fan-"+name, 1)
 		f.put("before", "0")
 		sub := f.subscribe(f.made.ConsumerARN, "shardId-000000000000", latest())
 		first := f.event(sub)
@@ -243,8 +248,9 @@ func TestSubscribeToShard(t *testing.T) {
 // words.
 func TestSubscribeTwice(t *testing.T) {
 	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
-	c := fanClient("http://"+listen(t, s.Serve, s.Shutdown), &http.Transport{})
-	f := newFan(t, c, "s", 1)
+	client := fanClient("http://"+listen(t, s.Serve, s.Shutdown), &http.Transport{})
+	c := client()
+	f := newFan(t, client, "s", 1)
 	begun := time.Now()
 	sub := f.subscribe(f.made.ConsumerARN, "shardId-000000000000", latest())
 	f.event(sub)
@@ -284,8 +290,9 @@ func TestTwentyConsumers(t *testing.T) {
 	const records, size = 300, 4 << 10
 	s, e := newServer(t, engine.Options{}, awshttp.Options{})
 	tr := &http.Transport{}
-	c := fanClient("http://"+listen(t, s.Serve, s.Shutdown), tr)
-	f := newFan(t, c, "s", 1)
+	client := fanClient("http://"+listen(t, s.Serve, s.Shutdown), tr)
+	c := client()
+	f := newFan(t, client, "s", 1)
 	slow := f.subscribe(f.made.ConsumerARN, "shardId-000000000000", latest()) // nobody reads its events
 	subs := make([]*kinesis.SubscribeToShardEventStream, 19)
 	for i := range subs {
