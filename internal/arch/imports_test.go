@@ -136,6 +136,7 @@ func plantedOutside() []map[string]string {
 	return []map[string]string{
 		f("codec/batch/a.go", "unsafe"),
 		f("engine/a.go", "github.com/panjf2000/gnet/v2"),
+		f("engine/catalog/a.go", "go.etcd.io/bbolt"),
 		f("engine/a.go", "github.com/panjf2000/gnet/v2/pkg/ring"),
 		f("engine/a.go", "net/http"),
 		f("loadgen/a.go", "flag"),

@@ -106,6 +106,7 @@ func outside() []outsider {
 		{"unsafe", "engine/lane transport/native", "memory tricks stay in the ring and at the socket"},
 		{"github.com/panjf2000/gnet/v2", "transport/native bench", "event loops are the native server's"},
 		{"github.com/alecthomas/kong", "cmd", "flags are read in cmd"},
+		{"go.etcd.io/bbolt", "internal/itemstore", "records lie in the log; bbolt is for the items of the neighbours"},
 		{"flag", "cmd", "flags are read in cmd"},
 		{"os/signal", "cmd", "signals are taken in cmd"},
 		{"os/exec", "bench cmd", "the server starts no programs"},
