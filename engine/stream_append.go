@@ -232,10 +232,11 @@ func (s *Stream) appendGroup(ctx context.Context, a *appending, sh *shard, place
 			a.again = append(a.again, places...)
 			return
 		}
-		for i, at := range places[:n] {
-			out[at] = Appended{Shard: sh.index, Sequence: Sequence{
-				ShardCreated: sh.created, Shard: sh.index, Position: t.Position + uint64(i), Seconds: t.Micros / 1e6,
-			}}
+		seq := Sequence{ShardCreated: sh.created, Shard: sh.index, Position: t.Position, Seconds: t.Micros / 1e6}
+		for _, at := range places[:n] { // field by field: a whole Appended goes through a copy on the stack
+			o := &out[at]
+			o.Shard, o.Sequence, o.Err = sh.index, seq, nil
+			seq.Position++
 		}
 		a.maxEnd = max(a.maxEnd, t.End)
 		places = places[n:]
