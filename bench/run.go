@@ -83,7 +83,7 @@ type environment struct {
 }
 
 func scenarios() []scenario {
-	return slices.Concat(codecScenarios(), engineScenarios(), nativeScenarios(), kinesisScenarios())
+	return slices.Concat(codecScenarios(), engineScenarios(), nativeScenarios(), kinesisScenarios(), fanoutScenarios())
 }
 
 // Run measures the cells that o asks for, one after another, and returns what it saw. An error in one cell is recorded
