@@ -22,7 +22,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. This is what happens without a command."`
 	Put     putCmd     `cmd:"" help:"Write records to a stream, one per line."`
 	Tail    tailCmd    `cmd:"" help:"Read a stream as it grows."`
-	Mirror  mirrorCmd  `cmd:"" help:"Copy a stream to a file, a file to a stream, or a stream to another one."`
+	Mirror  mirrorCmd  `cmd:"" help:"Copy records between streams and files."`
 	Stream  streamCmd  `cmd:"" help:"List, create, look at and reshape streams."`
 	Load    loadCmd    `cmd:"" help:"Generate load and measure it."`
 	Bench   benchCmd   `cmd:"" help:"Measure every part of this build beside a probe."`
@@ -30,6 +30,9 @@ type cli struct {
 	Inspect inspectCmd `cmd:"" help:"Print what is in a segment file."`
 	Env     envCmd     `cmd:"" help:"Print the environment that points AWS tools at this server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print a script that completes words in a shell."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" help:"Answer a Tab."`
 }
 
 // app is what every command gets: the outside world.

@@ -137,47 +137,68 @@ func (w *mirror) fromFile(ctx context.Context, sink mirrorSink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines := mirrorLines(ctx, in, start, w.cmd.Follow)
-	var batch []mirrorRecord
-	size := 0
+	batch := &mirrorBatch{sink: sink}
 	for {
-		// Take what is there; wait only with nothing in hand.
-		var line mirrorIn
-		ok := true
-		select {
-		case line, ok = <-lines:
-		default:
-			if len(batch) > 0 {
-				if err := sink.put(ctx, batch); err != nil {
-					return err
-				}
-				batch, size = nil, 0
-				continue
-			}
-			select {
-			case line, ok = <-lines:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		line, open, err := batch.next(ctx, lines)
+		if err != nil {
+			return err
 		}
-		if !ok || line.err != nil {
-			if len(batch) > 0 {
-				if err := sink.put(ctx, batch); err != nil {
-					return err
-				}
+		if !open || line.err != nil {
+			err := batch.send(ctx) // what was good before it goes in
+			if err == nil && line.err != nil {
+				err = exitf(codeFailed, "%s: %w", w.from.file, line.err)
 			}
-			if ok {
-				return exitf(codeFailed, "%s: %w", w.from.file, line.err)
+			if err == nil {
+				err = ctx.Err()
 			}
-			return ctx.Err()
+			return err
 		}
-		batch = append(batch, line.record)
-		if size += len(line.record.data); len(batch) >= maxPutRecords || size >= maxPutBytes {
-			if err := sink.put(ctx, batch); err != nil {
-				return err
-			}
-			batch, size = nil, 0
+		if err := batch.add(ctx, line.record); err != nil {
+			return err
 		}
 	}
+}
+
+// mirrorBatch gathers records of a file.
+type mirrorBatch struct {
+	sink    mirrorSink
+	records []mirrorRecord
+	size    int
+}
+
+// next takes the next line. Before it waits for one, it sends what is in hand. open is false after the last one.
+func (b *mirrorBatch) next(ctx context.Context, lines <-chan mirrorIn) (line mirrorIn, open bool, err error) {
+	select {
+	case line, open = <-lines:
+		return line, open, nil
+	default:
+	}
+	if err := b.send(ctx); err != nil {
+		return line, false, err
+	}
+	select {
+	case line, open = <-lines:
+		return line, open, nil
+	case <-ctx.Done():
+		return line, false, ctx.Err()
+	}
+}
+
+func (b *mirrorBatch) add(ctx context.Context, r mirrorRecord) error {
+	b.records = append(b.records, r)
+	if b.size += len(r.data); len(b.records) < maxPutRecords && b.size < maxPutBytes {
+		return nil
+	}
+	return b.send(ctx)
+}
+
+func (b *mirrorBatch) send(ctx context.Context) error {
+	if len(b.records) == 0 {
+		return nil
+	}
+	err := b.sink.put(ctx, b.records)
+	b.records, b.size = nil, 0
+	return err
 }
 
 // mirrorIn is a line of a file, or the error that ends it.
