@@ -119,21 +119,6 @@ func TestOrderOfChecks(t *testing.T) {
 		{body: "null", contentType: jsonType, status: 400, gotType: jsonType, got: `{"__type":"SerializationException"}`},
 		{body: "hello", contentType: "  application/json  ;x", status: 400, gotType: oldJSONType, got: old + `SerializationException"},"Version":"1.0"}`},
 		{body: "{}", contentType: oldJSONType, target: "Echo_1.Echo", status: 404, gotType: oldJSONType, got: old + `UnknownOperationException"},"Version":"1.0"}`},
-		{body: "\xbf\x61", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType, got: cborError("SerializationException")},
-		{body: "\xf6", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType, got: cborError("SerializationException")},
-		{body: "\xbf\xff", contentType: cborType, target: "Echo_1.Nope", status: 400, gotType: cborType, got: cborError("UnknownOperationException")},
-		{
-			body: "\xbf\xff", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType,
-			got: "\xa2\x66__type\x78\x23MissingAuthenticationTokenException\x67message\x78\x1cMissing Authentication Token",
-		},
-		{
-			body: "\xbf\x64Text\x61x\xff", contentType: cborType, target: "Echo_1.Direct", auth: someAuth, status: 200, gotType: cborType,
-			got: "\x67general",
-		},
-		{
-			body: "\xa1\x64Text\x80", contentType: cborType, target: "Echo_1.Echo", auth: someAuth, status: 400, gotType: cborType,
-			got: "\xa2\x66__type\x76SerializationException\x67Message\x78\x26Start of list found where not expected",
-		},
 		// target
 		{body: "{}", contentType: jsonType, target: "Echo_1.Nope", status: 400, gotType: jsonType, got: `{"__type":"UnknownOperationException"}`},
 		{body: "{}", contentType: jsonType, target: "Nope.Echo", status: 400, gotType: jsonType, got: `{"__type":"UnknownOperationException"}`},
@@ -180,6 +165,30 @@ func TestOrderOfChecks(t *testing.T) {
 		if raw, err := base64.StdEncoding.DecodeString(asSent(resp.Header, "x-amz-id-2")[0]); err != nil || len(raw) < 64 || len(raw) > 80 {
 			t.Errorf("%+v: second id of %d bytes, %v", c, len(raw), err)
 		}
+	}
+}
+
+// TestOrderOfChecksCBOR is a part of the same in the other wire form.
+func TestOrderOfChecksCBOR(t *testing.T) {
+	s := echoServer(t, Options{})
+	for _, c := range []exchangeCase{
+		{body: "\xbf\x61", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType, got: cborError("SerializationException")},
+		{body: "\xf6", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType, got: cborError("SerializationException")},
+		{body: "\xbf\xff", contentType: cborType, target: "Echo_1.Nope", status: 400, gotType: cborType, got: cborError("UnknownOperationException")},
+		{
+			body: "\xbf\xff", contentType: cborType, target: "Echo_1.Echo", status: 400, gotType: cborType,
+			got: "\xa2\x66__type\x78\x23MissingAuthenticationTokenException\x67message\x78\x1cMissing Authentication Token",
+		},
+		{
+			body: "\xbf\x64Text\x61x\xff", contentType: cborType, target: "Echo_1.Direct", auth: someAuth, status: 200, gotType: cborType,
+			got: "\x67general",
+		},
+		{
+			body: "\xa1\x64Text\x80", contentType: cborType, target: "Echo_1.Echo", auth: someAuth, status: 400, gotType: cborType,
+			got: "\xa2\x66__type\x76SerializationException\x67Message\x78\x26Start of list found where not expected",
+		},
+	} {
+		c.run(t, s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -282,6 +283,33 @@ func TestWritersCBOR(t *testing.T) {
 		sameCBOR(t, appendPutsCBOR(nil, appended, encryption), want.value())
 		one := PutRecordOutput{ShardId: "shardId-000000000007", SequenceNumber: seq(9).String(), EncryptionType: encryption}
 		sameCBOR(t, appendPutCBOR(nil, &appended[0], encryption), one.value())
+	}
+}
+
+// TestPutEntriesCBOR compares entries made from the one before with entries made from scratch.
+func TestPutEntriesCBOR(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	next := map[uint32]engine.Sequence{}
+	for range 50 {
+		appended, shards := make([]engine.Appended, 1+rnd.IntN(300)), 1+rnd.Uint32N(40)
+		want := PutRecordsOutput{FailedRecordCount: new(int64)}
+		page := &engine.Page{Next: "n"}
+		for i := range appended {
+			shard := rnd.Uint32N(shards)
+			s := next[shard]
+			if s.Shard = shard; rnd.IntN(20) == 0 {
+				s.Seconds++
+				s.Position += rnd.Uint64N(1 << 50)
+			}
+			appended[i].Shard, appended[i].Sequence = shard, s
+			want.Records = append(want.Records, PutRecordsResultEntry{ShardId: shardID(shard), SequenceNumber: s.String()})
+			page.Records = append(page.Records, engine.ReadRecord{Sequence: s, Key: []byte("k"), Arrival: time.UnixMilli(int64(i))})
+			s.Position++
+			next[shard] = s
+		}
+		sameCBOR(t, appendPutsCBOR(nil, appended, ""), want.value())
+		out := pageOutput(page)
+		sameCBOR(t, appendPageCBOR(nil, page), out.value())
 	}
 }
 

@@ -16,14 +16,9 @@ const (
 	cborKMS      = "\x6eEncryptionType\x63KMS"
 )
 
-// appendSequenceCBOR writes the member SequenceNumber.
-func appendSequenceCBOR(dst []byte, n engine.Sequence) []byte {
-	return sequence.Append(append(dst, cborSequence...), n)
-}
-
 // appendShardCBOR writes shard id and sequence number of an appended record.
 func appendShardCBOR(dst []byte, r *engine.Appended) []byte {
-	return appendSequenceCBOR(appendShardID(append(dst, cborShardID...), r.Shard), r.Sequence)
+	return sequence.Append(append(appendShardID(append(dst, cborShardID...), r.Shard), cborSequence...), r.Sequence)
 }
 
 // appendPutCBOR writes the reply of PutRecord. encryption may be empty.
@@ -32,6 +27,24 @@ func appendPutCBOR(dst []byte, r *engine.Appended, encryption string) []byte {
 		return appendShardCBOR(awshttp.AppendCBORMap(dst, 2), r)
 	}
 	return append(appendShardCBOR(awshttp.AppendCBORMap(dst, 3), r), cborKMS...)
+}
+
+// cborEntry is what putEntry is for JSON: the last entry that a reply has for a shard, from which the next is made.
+type cborEntry struct {
+	is   engine.Sequence
+	text [1 + len(cborShardID) + 20 + len(cborSequence) + sequence.Digits]byte
+}
+
+// follow makes e the entry of a record that was appended.
+func (e *cborEntry) follow(r *engine.Appended) {
+	next := e.is
+	next.Position++
+	if r.Sequence == next && r.Sequence.Position > 1 { // not the zero entry, and Shard is in the number
+		sequence.Next((*[sequence.Digits]byte)(e.text[len(e.text)-sequence.Digits:]))
+	} else {
+		appendShardCBOR(awshttp.AppendCBORMap(e.text[:0], 2), r)
+	}
+	e.is = r.Sequence
 }
 
 // appendPutsCBOR writes the reply of PutRecords. encryption may be empty.
@@ -50,13 +63,16 @@ func appendPutsCBOR(dst []byte, out []engine.Appended, encryption string) []byte
 	dst = awshttp.AppendCBORText(awshttp.AppendCBORMap(dst, members), "FailedRecordCount")
 	dst = awshttp.AppendCBORText(awshttp.AppendCBORInt(dst, failed), "Records")
 	dst = awshttp.AppendCBORList(dst, len(out))
+	var entries [putEntries]cborEntry
 	for i := range out {
-		dst = awshttp.AppendCBORMap(dst, 2)
 		e := out[i].Err
 		if e == nil {
-			dst = appendShardCBOR(dst, &out[i])
+			entry := &entries[out[i].Shard%putEntries]
+			entry.follow(&out[i])
+			dst = append(dst, entry.text[:]...)
 			continue
 		}
+		dst = awshttp.AppendCBORMap(dst, 2)
 		code, message := recordError(e)
 		dst = awshttp.AppendCBORText(awshttp.AppendCBORText(dst, "ErrorCode"), code)
 		dst = awshttp.AppendCBORText(awshttp.AppendCBORText(dst, "ErrorMessage"), message)
@@ -82,10 +98,7 @@ func appendPageCBOR(dst []byte, p *engine.Page) []byte {
 		members++
 	}
 	dst = awshttp.AppendCBORText(awshttp.AppendCBORMap(dst, members), "Records")
-	dst = awshttp.AppendCBORList(dst, len(p.Records))
-	for i := range p.Records {
-		dst = appendRecordCBOR(dst, &p.Records[i])
-	}
+	dst = appendRecordsCBOR(dst, p.Records)
 	if p.Next != "" {
 		dst = awshttp.AppendCBORText(awshttp.AppendCBORText(dst, "NextShardIterator"), p.Next)
 	}
@@ -101,7 +114,26 @@ func appendPageCBOR(dst []byte, p *engine.Page) []byte {
 	return dst
 }
 
-func appendRecordCBOR(dst []byte, r *engine.ReadRecord) []byte {
+// appendRecordsCBOR writes records as they stand in replies of GetRecords and in events.
+func appendRecordsCBOR(dst []byte, records []engine.ReadRecord) []byte {
+	dst = awshttp.AppendCBORList(dst, len(records))
+	var number [sequence.Digits]byte
+	var next engine.Sequence // what follows number in its batch
+	for i := range records {
+		r := &records[i]
+		if i > 0 && r.Sequence == next {
+			sequence.Next(&number)
+		} else {
+			sequence.Append(number[:0], r.Sequence)
+		}
+		next = r.Sequence
+		next.Position++
+		dst = appendRecordCBOR(dst, r, &number)
+	}
+	return dst
+}
+
+func appendRecordCBOR(dst []byte, r *engine.ReadRecord, number *[sequence.Digits]byte) []byte {
 	members := 3
 	if len(r.Key) > 0 { // AUTO distribution takes records without one
 		members++
@@ -109,7 +141,7 @@ func appendRecordCBOR(dst []byte, r *engine.ReadRecord) []byte {
 	if r.Encrypted {
 		members++
 	}
-	dst = appendSequenceCBOR(awshttp.AppendCBORMap(dst, members), r.Sequence)
+	dst = append(append(awshttp.AppendCBORMap(dst, members), cborSequence...), number[:]...)
 	dst = append(dst, "\x78\x1bApproximateArrivalTimestamp"...)
 	dst = awshttp.AppendCBORTime(dst, r.Arrival.UnixMilli())
 	dst = awshttp.AppendCBORBytes(append(dst, "\x64Data"...), r.Data)

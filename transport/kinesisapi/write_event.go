@@ -88,10 +88,7 @@ func appendEventCBOR(dst []byte, ev *engine.Event) []byte {
 		members++
 	}
 	dst = awshttp.AppendCBORText(awshttp.AppendCBORMap(slices.Grow(dst, size), members), "Records")
-	dst = awshttp.AppendCBORList(dst, len(ev.Records))
-	for i := range ev.Records {
-		dst = appendRecordCBOR(dst, &ev.Records[i])
-	}
+	dst = appendRecordsCBOR(dst, ev.Records)
 	if !ev.End {
 		dst = sequence.Append(append(dst, "\x78\x1aContinuationSequenceNumber\x78\x38"...), ev.Continuation) // a text of 56
 	}
