@@ -121,7 +121,30 @@ step("tags removed", kinesis.list_tags_for_stream(StreamName=STREAM)["Tags"] == 
 kinesis.increase_stream_retention_period(StreamName=STREAM, RetentionPeriodHours=48)
 kinesis.decrease_stream_retention_period(StreamName=STREAM, RetentionPeriodHours=24)
 refused("InvalidArgumentException", kinesis.increase_stream_retention_period, StreamName=STREAM, RetentionPeriodHours=9999)
-kinesis.delete_stream(StreamName=STREAM)
+
+arn = summary["StreamARN"]
+consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="walker")["Consumer"]["ConsumerARN"]
+for _ in range(100):
+    if kinesis.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]["ConsumerStatus"] == "ACTIVE":
+        break
+    time.sleep(0.1)
+step("register_stream_consumer", len(kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]) == 1)
+open_shard = [s for s in shards() if "EndingSequenceNumber" not in s["SequenceNumberRange"]][0]
+low, high = (int(open_shard["HashKeyRange"][k]) for k in ("StartingHashKey", "EndingHashKey"))
+events = kinesis.subscribe_to_shard(ConsumerARN=consumer, ShardId=open_shard["ShardId"], StartingPosition={"Type": "LATEST"})["EventStream"]
+pushed, end = [], None
+for number, event in enumerate(events):
+    end = event["SubscribeToShardEvent"]
+    pushed += [r["Data"] for r in end["Records"]]
+    if number == 0:
+        kinesis.put_record(StreamName=STREAM, PartitionKey="k", Data=b"pushed", ExplicitHashKey=str(low))
+    elif pushed and "ChildShards" not in end:
+        kinesis.split_shard(StreamName=STREAM, ShardToSplit=open_shard["ShardId"], NewStartingHashKey=str((low + high) // 2))
+step("subscribe_to_shard: a record put later", pushed == [b"pushed"])
+step("subscribe_to_shard: the shard's end", "ContinuationSequenceNumber" not in end and len(end["ChildShards"]) == 2)
+wait_active()
+refused("ResourceInUseException", kinesis.delete_stream, StreamName=STREAM)
+kinesis.delete_stream(StreamName=STREAM, EnforceConsumerDeletion=True)
 kinesis.get_waiter("stream_not_exists").wait(StreamName=STREAM, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 step("delete_stream")
 print(f"{passed} passed, 0 failed")
