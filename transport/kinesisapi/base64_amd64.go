@@ -2,10 +2,10 @@
 
 package kinesisapi
 
-import "golang.org/x/sys/cpu"
+import "github.com/shardmill/shardmill/codec/processor"
 
 // vectorBase64 tells whether decodeBlocks and encodeBlocks may be called on this processor.
-func vectorBase64() bool { return cpu.X86.HasAVX2 }
+func vectorBase64() bool { return processor.AVX2() }
 
 // decodeBlocks decodes n letters, at least 32 and a multiple of 4, and tells whether all were letters; if not, dst holds
 // anything. It writes up to 8 bytes more than n/4*3.

@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package processor
+
+func detect() set { return set{} }
