@@ -35,7 +35,7 @@ type serveCmd struct {
 	Transition  time.Duration `default:"0s" help:"How long streams stay CREATING, UPDATING and DELETING."`
 	RingSize    byteSize      `default:"64MiB" help:"Memory for recent records; a power of two."`
 	SegmentSize byteSize      `default:"256MiB" help:"Size of a segment file; a power of two."`
-	Neighbours  bool          `default:"true" negatable:"" help:"Answer for the little of DynamoDB, CloudWatch and STS that Kinesis clients need to start."`
+	Neighbours  bool          `default:"true" negatable:"" help:"Answer for the little of DynamoDB, CloudWatch and STS that Kinesis clients need to start. CloudWatch data are counted, not kept."`
 	LogLevel    slog.Level    `default:"info" help:"Least level of log lines: debug, info, warn or error."`
 }
 

@@ -83,8 +83,9 @@ func (s *Store) update(do func(*bbolt.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 	if err := do(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		err = fmt.Errorf("write item store: %w", err)

@@ -3,6 +3,7 @@ package itemstore
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -387,5 +388,46 @@ func TestOneWinner(t *testing.T) {
 	got := must[Item](t)(s.Get(home(), "leases", Item{"leaseKey": text("a")}))
 	if got["counter"].Text != strconv.Itoa(total) || total < rounds {
 		t.Errorf("%d wins, but the counter is %s", total, got["counter"].Text)
+	}
+}
+
+// TestKill takes the file as it is after each answered write, as a killed process leaves it.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "items.db")
+	s := open(t, Options{Path: path})
+	if err := s.CreateTable(home(), leases()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		put(t, s, lease(strconv.Itoa(i), "w"))
+		left := must[[]byte](t)(os.ReadFile(path))
+		copied := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.WriteFile(copied, left, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		after := open(t, Options{Path: copied})
+		if got := must[Table](t)(after.DescribeTable(home(), "leases")); got.Items != int64(i+1) {
+			t.Fatalf("%d items after %d writes", got.Items, i+1)
+		}
+		if got := owned(t, after, "w"); len(got) != i+1 {
+			t.Fatalf("the index has %d items after %d writes", len(got), i+1)
+		}
+	}
+}
+
+// TestErrorsStick has the store remember an error of the disk: writes get it from then on, reads go on.
+func TestErrorsStick(t *testing.T) {
+	s := open(t, Options{})
+	if err := s.CreateTable(home(), leases()); err != nil {
+		t.Fatal(err)
+	}
+	lost := errors.New("lost")
+	s.failed.Store(&lost)
+	if _, err := s.Write(home(), Write{Table: "leases", Kind: Put, Item: lease("a", "w")}); !errors.Is(err, lost) || !errors.Is(s.Err(), lost) {
+		t.Errorf("a write after a lost disk: %v, %v", err, s.Err())
+	}
+	if _, err := s.DescribeTable(home(), "leases"); err != nil {
+		t.Errorf("reads end with a lost disk: %v", err)
 	}
 }

@@ -66,11 +66,11 @@ func (s *Store) Write(sc Scope, writes ...Write) ([]Result, error) {
 			if err != nil {
 				return err
 			}
-			if id := p.table.ID + string(p.key); touched[id] {
+			id := p.table.ID + string(p.key)
+			if touched[id] {
 				return invalid("Transaction request cannot include multiple operations on one item")
-			} else {
-				touched[id] = true
 			}
+			touched[id] = true
 			if !writes[i].Condition.Holds(p.old) {
 				reasons[i], failed = Reason{Failed: true, Item: p.old}, true
 				continue

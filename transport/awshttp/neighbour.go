@@ -81,13 +81,21 @@ func scopeService(r *http.Request) string {
 	return part[len(part)-2]
 }
 
+// spelled is a header of a reply whose name is kept as it is written here.
+func spelled(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
 // serveNeighbour answers one request with a neighbour.
 func (s *Server) serveNeighbour(n *Neighbour, w http.ResponseWriter, r *http.Request) {
 	x := exchange{s: s, w: w, r: r}
 	if x.preflight() {
 		return
 	}
-	c := NeighbourCall{Request: r, RequestID: w.Header()["x-amzn-RequestId"][0]}
+	c := NeighbourCall{Request: r, RequestID: spelled(w.Header(), "x-amzn-RequestId")}
 	limit := n.MaxBody
 	if limit == 0 {
 		limit = DefaultMaxBody

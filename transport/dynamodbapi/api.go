@@ -23,6 +23,7 @@ const (
 type API struct {
 	store   *itemstore.Store
 	log     *slog.Logger
+	tokens  *tokens
 	actions map[string]func(*call) (awshttp.Value, error)
 }
 
@@ -38,7 +39,7 @@ func (c *call) scope() itemstore.Scope {
 
 // New makes the API of a store, which stays the caller's. log takes what no client can be told.
 func New(store *itemstore.Store, log *slog.Logger) *API {
-	a := &API{store: store, log: log}
+	a := &API{store: store, log: log, tokens: newTokens()}
 	a.actions = map[string]func(*call) (awshttp.Value, error){
 		"CreateTable":        a.createTable,
 		"DeleteItem":         a.deleteItem,

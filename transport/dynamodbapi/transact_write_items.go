@@ -4,13 +4,14 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shardmill/shardmill/internal/itemstore"
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// transactWriteItems makes all of several writes, or none. ClientRequestToken is taken and not looked at: a repeated
-// request is a new one.
+// transactWriteItems makes all of several writes, or none. A request that is repeated with its ClientRequestToken is
+// answered and not done again.
 func (a *API) transactWriteItems(c *call) (awshttp.Value, error) {
 	items := c.list("TransactItems")
 	if c.err == nil && (len(items) == 0 || len(items) > itemstore.MaxWrites) {
@@ -24,14 +25,32 @@ func (a *API) transactWriteItems(c *call) (awshttp.Value, error) {
 			c.fail(items[i].err)
 		}
 	}
+	token := c.requestToken()
 	if c.err != nil {
 		return awshttp.Value{}, c.err
 	}
-	_, err := a.store.Write(c.scope(), writes...)
+	done, err := a.tokens.begin(token, c.v.Get("TransactItems"), time.Now())
+	if done || err != nil {
+		return object(), err
+	}
+	_, err = a.store.Write(c.scope(), writes...)
+	a.tokens.end(token, err)
 	if e, ok := errors.AsType[*itemstore.ConditionError](err); ok {
 		return awshttp.Value{}, cancelled(e, show)
 	}
 	return object(), err
+}
+
+// requestToken is the ClientRequestToken within its account and region, empty where there is none.
+func (c *call) requestToken() string {
+	token := c.text("ClientRequestToken")
+	if token == "" {
+		return ""
+	}
+	if len(token) > maxTokenLen {
+		c.fail(invalid("1 validation error detected: Value '" + token[:maxTokenLen] + "...' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to " + strconv.Itoa(maxTokenLen)))
+	}
+	return c.Account + " " + c.Region + " " + token
 }
 
 // transactItem reads one write of a transaction.

@@ -34,7 +34,7 @@ func TestAnswers(t *testing.T) {
 		s.ServeHTTP(w, r)
 		text, _ := io.ReadAll(w.Result().Body)
 		got := string(text)
-		if id := w.Result().Header["x-amzn-RequestId"]; len(id) == 1 {
+		if id := spelled(w.Result().Header, "x-amzn-RequestId"); len(id) == 1 {
 			got = strings.ReplaceAll(got, id[0], "ID")
 		}
 		if w.Result().StatusCode != status || got != want {
@@ -58,3 +58,6 @@ func TestAnswers(t *testing.T) {
 	f(http.MethodPost, "/", action, false, http.StatusForbidden,
 		"<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n")
 }
+
+// spelled is a header of a reply whose name is sent as it is written here.
+func spelled(h http.Header, name string) []string { return h[name] }
