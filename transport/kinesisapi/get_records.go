@@ -11,7 +11,7 @@ import (
 const maxRecords = 10_000
 
 // getRecords answers GetRecords: the records behind a token, the next token, and at the end of a closed shard its
-// children instead. Gaps: DryRun is ignored; StreamARN is not compared with the token's stream.
+// children instead. Gap: StreamARN is not compared with the token's stream.
 func (a *API) getRecords(c *awshttp.Call) error {
 	in := decodeGetRecordsInput(c.Input)
 	p, err := a.GetRecords(c, &in)
@@ -42,7 +42,12 @@ func (a *API) GetRecords(c *awshttp.Call, in *GetRecordsInput) (*engine.Page, er
 	if len(token) > 2 && strings.HasPrefix(token, `"`) && strings.HasSuffix(token, `"`) {
 		token = token[1 : len(token)-1] // the API takes a token quoted once more than needed
 	}
-	return a.engine.Records(c.Context, token, limit)
+	p, err := a.engine.Records(c.Context, token, limit)
+	if err == nil && dryRun(in.DryRun) {
+		p.Release()
+		return nil, dryRunError()
+	}
+	return p, err
 }
 
 // pageOutput is a page as a document, for wire forms without a writer of their own. It copies.

@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// GetShardIterator makes a token for one of the five starting points. Gap: DryRun is ignored.
+// GetShardIterator makes a token for one of the five starting points.
 func (a *API) GetShardIterator(c *awshttp.Call, in *GetShardIteratorInput) (*GetShardIteratorOutput, error) {
 	n, ids, err := shardNames(c, in.StreamName, in.StreamARN, in.ShardId)
 	if err != nil {
@@ -25,6 +25,9 @@ func (a *API) GetShardIterator(c *awshttp.Call, in *GetShardIteratorInput) (*Get
 	token, err := s.Iterator(ids[0], engine.IteratorType(in.ShardIteratorType), in.StartingSequenceNumber, in.Timestamp)
 	if err != nil {
 		return nil, err
+	}
+	if dryRun(in.DryRun) {
+		return nil, dryRunError()
 	}
 	return &GetShardIteratorOutput{ShardIterator: token}, nil
 }

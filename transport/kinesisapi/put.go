@@ -23,6 +23,7 @@ type putBuffer struct {
 	keys  []hashkey.Key // explicit hash keys; recs point here
 	out   []engine.Appended
 	arena []byte // decoded data
+	dry   bool   // everything but the append
 }
 
 // maxPooled is the largest arena that goes back to the pool.
@@ -41,7 +42,7 @@ func (a *API) givePut(b *putBuffer) {
 		b.arena = nil
 	}
 	clear(b.recs) // they alias request bodies
-	b.recs, b.keys, b.arena = b.recs[:0], b.keys[:0], b.arena[:0]
+	b.recs, b.keys, b.arena, b.dry = b.recs[:0], b.keys[:0], b.arena[:0], false
 	a.puts.Put(b)
 }
 
@@ -67,10 +68,21 @@ func (b *putBuffer) append(ctx context.Context, s *engine.Stream, n engine.Name)
 	if st := s.Info().Status; st == creating || st == deleting {
 		return nil, streamNotFound(n)
 	}
+	if b.dry {
+		return nil, dryRunError()
+	}
 	out := b.out[:len(b.recs)]
 	clear(out)
 	// The weakest level: the engine raises it to the stream's own.
 	return out, s.Append(ctx, b.recs, engine.LevelMem, out)
+}
+
+// dryRun tells whether a request is to be checked only.
+func dryRun(flag *bool) bool { return flag != nil && *flag }
+
+// dryRunError is the answer to a dry run that finds nothing wrong.
+func dryRunError() error {
+	return &awshttp.Error{Type: "DryRunOperationException", Message: "Request would have succeeded, but DryRun flag is set."}
 }
 
 // oversize finds the first record that is larger than the stream takes, data and key together.

@@ -9,7 +9,7 @@ import (
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// PutRecord appends one record. Gap: DryRun is ignored.
+// PutRecord appends one record.
 func (a *API) PutRecord(c *awshttp.Call, in *PutRecordInput) (*PutRecordOutput, error) {
 	s, n, err := a.stream(c, in.StreamName, in.StreamARN)
 	if err != nil {
@@ -21,6 +21,7 @@ func (a *API) PutRecord(c *awshttp.Call, in *PutRecordInput) (*PutRecordOutput, 
 	b := a.takePut()
 	defer a.givePut(b)
 	b.grow(1)
+	b.dry = dryRun(in.DryRun)
 	r := engine.Record{Key: []byte(in.PartitionKey), Data: in.Data}
 	if in.ExplicitHashKey != "" {
 		if r.Explicit, err = b.explicit(in.ExplicitHashKey); err != nil {

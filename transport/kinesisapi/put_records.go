@@ -7,7 +7,7 @@ import (
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
 
-// PutRecords appends up to 500 records; each succeeds or fails by itself. Gap: DryRun is ignored.
+// PutRecords appends up to 500 records; each succeeds or fails by itself.
 func (a *API) PutRecords(c *awshttp.Call, in *PutRecordsInput) (*PutRecordsOutput, error) {
 	s, n, err := a.stream(c, in.StreamName, in.StreamARN)
 	if err != nil {
@@ -16,6 +16,7 @@ func (a *API) PutRecords(c *awshttp.Call, in *PutRecordsInput) (*PutRecordsOutpu
 	b := a.takePut()
 	defer a.givePut(b)
 	b.grow(maxPutRecords)
+	b.dry = dryRun(in.DryRun)
 	for i := range in.Records {
 		r := engine.Record{Key: []byte(in.Records[i].PartitionKey), Data: in.Records[i].Data}
 		if text := in.Records[i].ExplicitHashKey; text != "" {

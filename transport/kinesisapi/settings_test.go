@@ -249,3 +249,26 @@ func TestTagCharacters(t *testing.T) {
 		t.Errorf("%v", out)
 	}
 }
+
+// TestDryRun: a dry run finds what a real one would, and changes nothing.
+func TestDryRun(t *testing.T) {
+	s, _ := newServer(t, engine.Options{}, awshttp.Options{})
+	must(t, s, "CreateStream", `{"StreamName":"s","ShardCount":1}`)
+	const dry, text = "DryRunOperationException", "Request would have succeeded, but DryRun flag is set."
+	put := `{"StreamName":"s","PartitionKey":"k","Data":"AQ==","DryRun":true}`
+	iterator := `{"StreamName":"s","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"`
+	refused(t, s, "PutRecord", put, dry, text)
+	refused(t, s, "PutRecord", strings.Replace(put, `"s"`, `"none"`, 1), missing, "Stream none")
+	refused(t, s, "PutRecords", `{"StreamName":"s","DryRun":true,"Records":[{"PartitionKey":"k","Data":"AQ=="}]}`, dry, text)
+	refused(t, s, "GetShardIterator", iterator+`,"DryRun":true}`, dry, text)
+	it := must(t, s, "GetShardIterator", iterator+`,"DryRun":false}`)["ShardIterator"]
+	refused(t, s, "GetRecords", fmt.Sprintf(`{"ShardIterator":%q,"DryRun":true}`, it), dry, text)
+	refused(t, s, "GetRecords", `{"ShardIterator":"x","DryRun":true}`, invalid, "Invalid ShardIterator")
+	if out := must(t, s, "GetRecords", fmt.Sprintf(`{"ShardIterator":%q}`, it)); fmt.Sprint(out["Records"]) != "[]" {
+		t.Errorf("a dry run wrote %v", out)
+	}
+	must(t, s, "PutRecord", strings.Replace(put, "true", "false", 1))
+	if out := must(t, s, "GetRecords", fmt.Sprintf(`{"ShardIterator":%q}`, it)); !strings.Contains(fmt.Sprint(out["Records"]), "PartitionKey:k") {
+		t.Errorf("%v", out)
+	}
+}
