@@ -7,7 +7,10 @@
 //
 // Every exported method may be called concurrently unless it says otherwise. Errors that a client may see are *Error.
 //
-// Locks, in the order they are taken: Engine.create or Stream.control, then one of limits.mu, dueList.mu, shardTable.mu or
-// the catalog's own. The data plane (Append, AppendBatch, ReadBatches, Records) takes none of them; Records of compressed
+// Subscription pushes the records of a shard to a registered consumer: one goroutine of the caller's each, woken by
+// appends (fanout.go).
+//
+// Locks, in the order they are taken: Engine.create or Stream.control, then one of limits.mu, dueList.mu, shardTable.mu,
+// fanout.mu or the catalog's own. The data plane (Append, AppendBatch, ReadBatches, Records) takes none of them; Records of compressed
 // batches takes bodyCache.mu for a moment.
 package engine

@@ -418,3 +418,30 @@ func TestSubscriptionsLeaveNothing(t *testing.T) {
 		t.Fatalf("before any record one goes on after %v", got)
 	}
 }
+
+// TestSubscriptionGather: where there are many subscriptions, records that come one after the other travel together, and
+// not later than maxGather.
+func TestSubscriptionGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := openTest(t, Options{RingSize: smallRing})
+		s := createTest(t, e, "s", 1)
+		for i := range 3 {
+			register(t, s, fmt.Sprintf("c%d", i))
+			next(t, subscribe(t, s, Subscribe{Consumer: fmt.Sprintf("c%d", i), ShardID: "0", Type: Latest}))
+		}
+		x := e.fanout.active[subscriptionKey{s.id, 0, s.Info().Consumers[0].Created, "c0"}]
+		time.Sleep(time.Second)
+		begun := time.Now()
+		put(t, s, rec("k", "1"))
+		wantData(t, next(t, x).data, "1") // at once after a silence
+		if d := time.Since(begun); d != 0 {
+			t.Fatal(d)
+		}
+		put(t, s, rec("k", "2"))
+		put(t, s, rec("k", "3"))
+		wantData(t, next(t, x).data, "2", "3")
+		if d := time.Since(begun); d != 2*gather {
+			t.Fatal(d)
+		}
+	})
+}

@@ -6,6 +6,8 @@
 // Call is one authenticated request. Shape describes an action's input; the API packages generate theirs from the public
 // service models. Value is a decoded document, the same for every wire form; Codec turns bytes into a Value and back.
 //
-// The package writes HTTP replies: JSON and CBOR documents for known content types, a short XML document where AWS cannot tell
+// Call.Stream makes a reply an event stream, which Events writes (eventstream.go).
+//
+// The package writes HTTP replies: frames of application/vnd.amazon.eventstream, JSON and CBOR documents for known content types, a short XML document where AWS cannot tell
 // which protocol the client speaks.
 package awshttp
