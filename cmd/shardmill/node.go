@@ -248,11 +248,7 @@ func (n *node) startNative() error {
 	}
 	o := native.Options{Addr: n.opts.Native, Engine: n.engine, Log: n.opts.Log}
 	if len(n.keys) > 0 {
-		ring := keyring(n.keys)
-		o.Keys = func(accessKey string) (string, bool) {
-			secret, _, ok := ring.Lookup(accessKey)
-			return secret, ok
-		}
+		o.Keys = keyring(n.keys).Lookup
 	}
 	var err error
 	if n.native, err = native.Listen(o); err != nil {
@@ -374,12 +370,17 @@ type keyring []accessKey
 
 var _ awshttp.Authenticator = keyring(nil)
 
-// Lookup implements awshttp.Authenticator.
+// Lookup implements awshttp.Authenticator. A key that is bound to no account and has twelve digits is an account itself.
 func (k keyring) Lookup(accessKey string) (secret, account string, ok bool) {
 	for i := range k {
-		if k[i].AccessKey == accessKey {
-			return k[i].SecretKey, k[i].Account, true
+		if k[i].AccessKey != accessKey {
+			continue
 		}
+		account = k[i].Account
+		if account == "" && len(accessKey) == 12 && strings.Trim(accessKey, "0123456789") == "" {
+			account = accessKey
+		}
+		return k[i].SecretKey, account, true
 	}
 	return "", "", false
 }

@@ -17,8 +17,10 @@ type Options struct {
 	Addr string
 	// Engine is what the server serves. It stays the caller's: close the server first.
 	Engine *engine.Engine
-	// Keys returns the secret of an access key id. nil: clients need no AUTH. It may be called concurrently.
-	Keys func(accessKey string) (secret string, ok bool)
+	// Keys returns the secret of an access key id and the account it belongs to, whose streams it sees and no others. An empty
+	// account is the key itself where that is an account number, else the engine's. nil: clients need no AUTH. It may be
+	// called concurrently.
+	Keys func(accessKey string) (secret, account string, ok bool)
 	// Loops is the number of event loops; default half the number of processors, 1 to 8. The other half appends, writes
 	// and, on one machine, produces: on two processors one loop took a quarter less processor time per byte than two.
 	Loops int

@@ -14,6 +14,7 @@ import (
 	"github.com/shardmill/shardmill/codec/batch"
 	"github.com/shardmill/shardmill/codec/frame"
 	"github.com/shardmill/shardmill/codec/hashkey"
+	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/transport/native"
 	"github.com/shardmill/shardmill/transport/nativeclient"
 )
@@ -266,11 +267,14 @@ func TestSplitFrames(t *testing.T) {
 }
 
 func TestAuth(t *testing.T) {
-	keys := func(k string) (string, bool) {
-		if k == "AKID" || k == "123456789012" {
-			return "secret", true
+	keys := func(k string) (secret, account string, ok bool) {
+		switch k {
+		case "AKID", "123456789012":
+			return "secret", "", true
+		case "AKIDBOUND":
+			return "secret", "111122223333", true
 		}
-		return "", false
+		return "", "", false
 	}
 	r := newRig(t, memOptions(), native.Options{Keys: keys, AuthTimeout: 200 * time.Millisecond})
 	dial := func(key, secret string) (*nativeclient.Client, error) {
@@ -298,6 +302,37 @@ func TestAuth(t *testing.T) {
 		t.Errorf("stream of another account: %v", err)
 	}
 	_ = own.Close()
+	// So does a key that is bound to one. It makes a stream of the same name there, and neither sees the other's.
+	bound, err := dial("AKIDBOUND", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bound.Open(t.Context(), "s", nil); !errors.Is(err, nativeclient.ErrNotFound) {
+		t.Errorf("stream of another account: %v", err)
+	}
+	r.open(bound, "s", 3, nativeclient.LevelMem)
+	_ = bound.Close()
+	for account, shards := range map[string]int{engine.DefaultAccount: 1, "111122223333": 3, "123456789012": 0} {
+		if open, _, _ := r.eng.ShardUse(account, engine.DefaultRegion); open != shards {
+			t.Errorf("account %s has %d open shards, want %d", account, open, shards)
+		}
+	}
+	// No key may name another account's stream, and one without an account of its own is the server's.
+	for _, who := range []struct {
+		key, account string
+		want         frame.Code
+	}{{"AKID", "111122223333", frame.CodeDenied}, {"AKIDBOUND", engine.DefaultAccount, frame.CodeDenied}, {"AKIDBOUND", "111122223333", frame.OK}, {"AKID", engine.DefaultAccount, frame.OK}} {
+		w := r.wire()
+		challenge := w.hello()
+		w.send(frame.AppendAuth(nil, 2, who.key, frame.Sum("secret", &challenge.Nonce, []byte(who.key))))
+		w.expect(frame.OpAuth)
+		w.send(frame.AppendOpen(nil, 3, &frame.Open{Account: []byte(who.account), Stream: []byte("s")}))
+		if who.want == frame.OK {
+			w.expect(frame.OpOpen)
+		} else {
+			w.expectError(who.want)
+		}
+	}
 
 	w := r.wire()
 	if wl := w.hello(); !wl.AuthRequired || wl.Nonce == [frame.NonceLen]byte{} {

@@ -39,7 +39,7 @@ type session struct {
 	inStuck  bool // in loop.stuck
 	deadline time.Time
 	name     string
-	account  string // of the access key, empty without AUTH or where the key is no account
+	account  string // of the access key; empty without AUTH
 	nonce    [frame.NonceLen]byte
 	maxIn    int // largest len field taken
 	maxOut   int // largest len field sent

@@ -63,14 +63,19 @@ func (s *session) auth(h *frame.Header, body []byte) {
 		return
 	}
 	key := string(req.AccessKey)
-	secret, ok := s.srv.o.Keys(key)
+	secret, account, ok := s.srv.o.Keys(key)
 	// Unknown keys take the same way as wrong secrets, so that the time taken does not tell them apart.
 	if valid := req.Verify(secret, &s.nonce); !valid || !ok {
 		s.refuse(h.Corr, frame.CodeAuthFailed, "unknown access key or wrong signature")
 		return
 	}
-	if isAccount(key) {
+	switch {
+	case account != "":
+		s.account = account
+	case isAccount(key):
 		s.account = key
+	default:
+		s.account, _ = s.srv.o.Engine.Defaults()
 	}
 	s.state = stateReady
 	s.maxIn = s.srv.o.MaxFrame
@@ -78,7 +83,7 @@ func (s *session) auth(h *frame.Header, body []byte) {
 	s.loop.out = frame.AppendEmpty(s.loop.out, frame.OpAuth, frame.FlagResponse, h.Corr, 0)
 }
 
-// isAccount tells whether an access key id is an account number: 12 digits. Such a key speaks for that account.
+// isAccount tells whether an access key id is an account number: 12 digits.
 func isAccount(key string) bool {
 	if len(key) != 12 {
 		return false
