@@ -25,7 +25,7 @@ import (
 func sdkClient(url string, tr *http.Transport) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
 		Region: "eu-central-1", BaseEndpoint: aws.String(url), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""), HTTPClient: &http.Client{Transport: tr},
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""), HTTPClient: &http.Client{Transport: steady{tr}},
 	})
 }
 
