@@ -110,7 +110,9 @@ func fanoutLatency(quantile float64) func(*environment) (bencher, error) {
 			return bencher{}, errors.Join(err, put.conn.Close(), s.e.conn.Close(), f.close())
 		}
 		return bencher{
-			value: func(ctx context.Context, d time.Duration) (sample, error) { return delivered(ctx, d, put, raw, s, quantile) },
+			value: func(ctx context.Context, d time.Duration) (sample, error) {
+				return delivered(ctx, d, put, raw, s, quantile)
+			},
 			probe: func(ctx context.Context, d time.Duration) (sample, error) {
 				if quantile > 50 {
 					return sample{ops: 1, wall: time.Second, figure: fanoutPromise.Seconds()}, nil

@@ -216,7 +216,7 @@ func TestSubscriptionTakeOver(t *testing.T) {
 		wantError(t, err, CodeInUse, message)
 		subscribe(t, s, Subscribe{Consumer: "d", ShardID: "1", Type: Latest})
 		subscribe(t, s, Subscribe{Consumer: "c", ShardID: "0", Type: Latest})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		y := subscribe(t, s, o)
 		<-x.Context().Done()
 		_, err = x.Next(context.Background())
