@@ -21,7 +21,12 @@ func TestNoAllocations(t *testing.T) {
 					t.Errorf("%s, files %v: %v allocations", what, fsys != nil, n)
 				}
 			}
-			f("append", func() { last = mustAppend(t, l, 3, b) })
+			f("append", func() {
+				var err error
+				if last, err = l.Append(3, b); err != nil {
+					t.Fatal(err)
+				}
+			})
 			mustWait(t, l, last.End, LevelDisk)
 			buf := make([]byte, 0, 1<<20)
 			q := Query{Shard: 3, From: last.Position - 20*uint64(len(b)), MaxBytes: 1 << 16, Level: LevelDisk}

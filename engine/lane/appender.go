@@ -171,8 +171,9 @@ func (l *Lane) fill(c *claim, b batch.Batch) {
 	}
 	c.DurableHint = l.durable.Load()
 	dst := l.ring.at(c.Position, uint64(len(b)))
-	batch.StampFrom(dst, b, &c.Stamped)
+	dst[8] = 0 // the memory is on its way to the cache while the header is summed
 	copy(dst[batch.HeaderLen:], b[batch.HeaderLen:])
+	batch.StampFrom(dst, b, &c.Stamped)
 }
 
 // commit stores the commit words. The caller has the publisher's role.
@@ -191,7 +192,8 @@ func (l *Lane) indexFrom(p uint64, mine *claim) (to uint64, more bool) {
 		l.publishing.add(l, mine.Position, uint64(mine.Len), mine.records, mine.Shard, mine.Micros)
 	}
 	for range publishBurst {
-		if l.ring.word(p).Load() != batch.CommitWord(p, l.key) {
+		// Nothing is claimed at the tail; where something is, its first word tells whether it is committed.
+		if p == l.tail.Load()&^tailClosed || l.ring.word(p).Load() != batch.CommitWord(p, l.key) {
 			return p, false
 		}
 		b := batch.Batch(l.ring.at(p, batch.PadHeaderLen))

@@ -75,24 +75,34 @@ func (x *openIndex) run(shard uint32) *run {
 	return page[shard%idsPerPage].Load()
 }
 
-// add makes room for one more extent of shard and stores it.
+// add enters one more extent of shard. Of the publisher.
 func (x *openIndex) add(shard uint32, e uint64, micros int64) {
+	if r := x.run(shard); r != nil {
+		r.lastMicros = micros
+		c := r.last
+		if n := c.n.Load(); int(n) < len(c.extents) {
+			c.extents[n] = e
+			c.n.Store(n + 1)
+			return
+		}
+		x.size += r.grow(e, min(len(c.extents)*4, lastChunk))
+		return
+	}
+	x.addRun(shard, e, micros)
+}
+
+// addRun enters the first extent of a shard.
+func (x *openIndex) addRun(shard uint32, e uint64, micros int64) {
 	page := x.pages[shard/idsPerPage].Load()
 	if page == nil {
 		page = new(idPage)
 		x.pages[shard/idsPerPage].Store(page)
 		x.size += idsPerPage * 8
 	}
-	slot := &page[shard%idsPerPage]
-	r := slot.Load()
-	if r == nil {
-		r = &run{shard: shard, firstMicros: micros}
-		x.size += r.add(e, micros) + 96
-		x.runs = append(x.runs, r)
-		slot.Store(r)
-		return
-	}
-	x.size += r.add(e, micros)
+	r := &run{shard: shard, firstMicros: micros, lastMicros: micros}
+	x.size += r.grow(e, firstChunk) + 96
+	x.runs = append(x.runs, r)
+	page[shard%idsPerPage].Store(r)
 }
 
 // micros is when the first and the last batch arrived, 0 where there is none. Of the sealer.
@@ -106,20 +116,8 @@ func (x *openIndex) micros() (first, last int64) {
 	return first, last
 }
 
-// add stores an extent and returns the bytes that took.
-func (r *run) add(e uint64, micros int64) (grown int64) {
-	r.lastMicros = micros
-	if c := r.last; c != nil {
-		if n := c.n.Load(); int(n) < len(c.extents) {
-			c.extents[n] = e
-			c.n.Store(n + 1)
-			return 0
-		}
-	}
-	size := firstChunk
-	if r.last != nil {
-		size = min(len(r.last.extents)*4, lastChunk)
-	}
+// grow adds a chunk of size extents, of which e is the first, and returns the bytes that took.
+func (r *run) grow(e uint64, size int) int64 {
 	c := &chunk{extents: make([]uint64, size)}
 	c.extents[0] = e
 	c.n.Store(1)
@@ -198,16 +196,30 @@ func (x extents) list(dst []uint64) []uint64 {
 // publishing is the publisher's end of the index.
 type publishing struct {
 	seg    *segment // that holds the published watermark
-	rolled bool     // the preparer is to be told of a new one, once the watermark is in it
+	index  *openIndex
+	base   uint64
+	end    uint64
+	micros int64 // next time to note in seg
+	rolled bool  // the preparer is to be told of a new one, once the watermark is in it
+}
+
+// start begins in the segment that holds p.
+func (x *publishing) start(l *Lane, p uint64) {
+	x.seg = l.segs.at(p)
+	x.index, x.base, x.end, x.micros = x.seg.index.Load(), x.seg.base, x.seg.end(), 0
 }
 
 // add enters the batch at p, n bytes long, into the index.
 func (x *publishing) add(l *Lane, p, n uint64, records int, shard uint32, micros int64) {
-	if p >= x.seg.end() {
-		x.seg = l.segs.at(p)
+	if p >= x.end {
+		x.start(l, p)
 		x.rolled = true
 	}
-	x.seg.add(p, n, records, shard, micros)
+	if micros >= x.micros {
+		x.seg.arrived(micros)
+		x.micros = micros + microsStep
+	}
+	x.index.add(shard, packExtent(p-x.base, int(n), records), micros)
 }
 
 // takeRolled tells, once, that the publisher has entered a new segment.
@@ -220,16 +232,12 @@ func (x *publishing) takeRolled() bool {
 // microsStep is by how much the last arrival time of an open segment moves: one atomic store a millisecond, not one a batch.
 const microsStep = 1000
 
-// add enters a batch at position p.
-func (s *segment) add(p, n uint64, records int, shard uint32, micros int64) {
-	last := s.lastMicros.Load()
-	if last == 0 {
+// arrived notes the arrival time of a batch of an open segment.
+func (s *segment) arrived(micros int64) {
+	if s.firstMicros.Load() == 0 {
 		s.firstMicros.Store(micros)
 	}
-	if micros-last >= microsStep {
-		s.lastMicros.Store(micros)
-	}
-	s.index.Load().add(shard, packExtent(p-s.base, int(n), records), micros)
+	s.lastMicros.Store(micros)
 }
 
 // rest is a copy of the extents from where x is to those that start below offset.

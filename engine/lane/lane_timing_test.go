@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/shardmill/shardmill/codec/batch"
 	"github.com/shardmill/shardmill/internal/vfs"
 )
@@ -141,11 +143,7 @@ func BenchmarkAppendOS(b *testing.B) {
 			}
 		}
 	})
-	for _, kind := range []AppenderKind{AppenderMutex, AppenderLockFree} {
-		b.Run(map[AppenderKind]string{AppenderMutex: "mutex", AppenderLockFree: "lockfree"}[kind], func(b *testing.B) {
-			benchmarkDisk(b, Options{Appender: kind}, size, LevelOS)
-		})
-	}
+	b.Run("lane", func(b *testing.B) { benchmarkDisk(b, Options{}, size, LevelOS) })
 }
 
 // BenchmarkAppendDisk appends 64 KiB batches and waits at the end until all is durable; the probe writes and syncs groups.
@@ -167,6 +165,39 @@ func BenchmarkAppendDisk(b *testing.B) {
 		}
 	})
 	b.Run("lane", func(b *testing.B) { benchmarkDisk(b, Options{}, size, LevelDisk) })
+}
+
+// BenchmarkRecovery scans an unsealed segment of 64 KiB batches that is in the page cache; the probe reads and sums it.
+func BenchmarkRecovery(b *testing.B) {
+	l := open(b, Options{FS: vfs.OS(), Dir: path.Join(b.TempDir(), "lane")})
+	src := frame(b, 64<<10)
+	var end uint64
+	for range 2048 {
+		end = mustAppend(b, l, 0, src).End
+	}
+	mustWait(b, l, end, LevelOS)
+	s := l.segs.all()[0]
+	b.Run("probe", func(b *testing.B) {
+		buf := make([]byte, 1<<20)
+		b.SetBytes(int64(end - s.base))
+		for range b.N {
+			for at := s.base; at < end; at += uint64(len(buf)) {
+				if _, err := s.file.ReadAt(buf, s.offset(at)); err != nil {
+					b.Fatal(err)
+				}
+				xxhash.Sum64(buf)
+			}
+		}
+	})
+	b.Run("scan", func(b *testing.B) {
+		b.SetBytes(int64(end - s.base))
+		for range b.N {
+			again := &segment{header: s.header, name: s.name}
+			if _, at, _, err := again.scan(s.file, s.end()); err != nil || at != end {
+				b.Fatal(at, err)
+			}
+		}
+	})
 }
 
 func probeFile(b *testing.B, size int64) (f vfs.File, done func()) {

@@ -413,15 +413,16 @@ func TestSizesChange(t *testing.T) {
 // Extents are found in a run of any length, whatever is in the chunks.
 func TestExtentsSeek(t *testing.T) {
 	for _, n := range []int{1, 3, 4, 5, 20, 84, 85, 340, 10_000} {
-		r := &run{}
+		x := new(openIndex)
 		var offs []uint64
 		at := uint64(0)
 		for i := range n {
 			at += rand.Uint64N(4) * 32
-			r.add(packExtent(at, 96, i%100+1), int64(i))
+			x.add(7, packExtent(at, 96, i%100+1), int64(i))
 			offs = append(offs, at)
 			at += 96
 		}
+		r := x.run(7)
 		for range 500 {
 			from := rand.Uint64N(at + 100)
 			x := r.view()

@@ -37,7 +37,7 @@ func (l *Lane) recover() error {
 		l.prepared.Store(base)
 		l.begin(base, 0)
 		l.prepareMemory()
-		l.publishing.seg = l.segs.at(base)
+		l.publishing.start(l, base)
 		return nil
 	}
 	if err := l.lockFolder(); err != nil {
@@ -86,7 +86,7 @@ func (l *Lane) resume(found []*segment) error {
 	if err := l.prepare(base); err != nil {
 		return err
 	}
-	l.publishing.seg = l.segs.at(base)
+	l.publishing.start(l, base)
 	slices.SortFunc(dropped, func(a, b *segment) int { return cmp.Compare(b.base, a.base) })
 	for _, s := range dropped { // newest first: what a crash leaves of them has no hole
 		if err := l.removeSegment(s); err != nil {

@@ -126,7 +126,8 @@ func (s *segment) scan(f vfs.File, limit uint64) (x *openIndex, end uint64, dama
 			return x, at, damage, nil
 		}
 		if b.Kind() == batch.KindData {
-			s.add(at, uint64(b.Len()), b.Records(), b.Shard(), b.AppendMicros())
+			s.arrived(b.AppendMicros())
+			x.add(b.Shard(), packExtent(at-s.base, b.Len(), b.Records()), b.AppendMicros())
 			s.hint = max(s.hint, b.DurableHint())
 		}
 	}
