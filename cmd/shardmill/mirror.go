@@ -111,6 +111,7 @@ type mirror struct {
 	from, to place
 	source   *client // nil for a file
 	dest     *client
+	routed   bool // the source puts records into shards by the MD5 of their keys, as all streams but some of ours
 	rep      mirrorReport
 	progress *mirrorProgress
 }
@@ -249,38 +250,16 @@ func (w *mirror) copy(ctx context.Context) error {
 	if w.from.file != "" {
 		return w.fromFile(ctx, sink)
 	}
-	routed, err := w.routedByMD5(ctx)
-	if err != nil {
-		return err
-	}
 	r := &streamReader{
 		client: w.source, stream: w.from.stream, from: w.progress.begin(), stay: w.cmd.Follow,
 		resume: w.progress.shard, ended: w.progress.drained,
 		emit: func(ctx context.Context, s *types.Shard, records []types.Record) error {
-			return sink.put(ctx, fromShard(s, records, routed))
+			return sink.put(ctx, fromShard(s, records, w.routed))
 		},
 	}
-	err = r.run(ctx)
+	err := r.run(ctx)
 	if file != nil {
 		err = errors.Join(err, w.progress.finish(), file.close())
 	}
 	return err
-}
-
-// routedByMD5 tells whether the source puts records into shards by the MD5 of their keys: all streams but those that
-// carry the tag of another routing.
-func (w *mirror) routedByMD5(ctx context.Context) (bool, error) {
-	out, err := w.source.ListTagsForStream(ctx, &kinesis.ListTagsForStreamInput{StreamName: &w.from.stream})
-	if isAPIError(err, "AccessDeniedException") {
-		return true, nil // not our business then, and no stream of Amazon's has another one
-	}
-	if err != nil {
-		return false, w.source.fail(err, "look at stream %s", w.from.stream)
-	}
-	for _, tag := range out.Tags {
-		if aws.ToString(tag.Key) == "shardmill:routing" {
-			return aws.ToString(tag.Value) == "md5", nil
-		}
-	}
-	return true, nil
 }

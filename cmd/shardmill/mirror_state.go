@@ -65,10 +65,13 @@ func (w *mirror) resume(ctx context.Context, begin startPoint) error {
 		fresh.From = &begin.at
 	}
 	if w.source != nil {
-		out, err := w.source.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.from.stream})
+		var own struct{ StreamDescriptionSummary ownSettings }
+		out, err := w.source.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.from.stream}, alsoInto(&own))
 		if err != nil {
 			return w.source.fail(err, "mirror %s", w.from.stream)
 		}
+		routing := own.StreamDescriptionSummary.ShardmillRouting
+		w.routed = routing == "" || routing == "md5"
 		fresh.Created = aws.ToTime(out.StreamDescriptionSummary.StreamCreationTimestamp).UTC().Format(time.RFC3339)
 	}
 	p.state = fresh

@@ -196,6 +196,12 @@ func TestMirrorBetweenServers(t *testing.T) {
 	if raw := b.read("wide", "--no-deaggregate"); strings.Contains(raw, kpl.Magic) {
 		t.Error("an aggregate that belongs to no one shard was put")
 	}
+	// Keys of a stream of our own routing are in no shard of theirs by MD5; that makes no explicit hash keys of them.
+	a.run("", "stream", "create", "x", "--shards", "4", "--routing", "xxhash")
+	a.run(numbered(100), "put", "x")
+	if lines, _ := a.run("", "mirror", "x", "-"); strings.Count(lines, "\n") != 100 || strings.Contains(lines, "ExplicitHashKey") {
+		t.Errorf("of a stream routed by xxhash: %s", lines)
+	}
 	// A stream of the same name is not the same stream.
 	time.Sleep(1100 * time.Millisecond) // creation times have seconds
 	a.run("", "stream", "delete", "s", "--yes")

@@ -266,33 +266,29 @@ func TestSplitFrames(t *testing.T) {
 	}
 }
 
-func TestAuth(t *testing.T) {
-	keys := func(k string) (secret, account string, ok bool) {
-		switch k {
-		case "AKID", "123456789012":
-			return "secret", "", true
-		case "AKIDBOUND":
-			return "secret", "111122223333", true
-		}
-		return "", "", false
+// authKeys are the keys of a server that asks for some.
+func authKeys(k string) (secret, account string, ok bool) {
+	switch k {
+	case "AKID", "123456789012":
+		return "secret", "", true
+	case "AKIDBOUND":
+		return "secret", "111122223333", true
 	}
-	r := newRig(t, memOptions(), native.Options{Keys: keys, AuthTimeout: 200 * time.Millisecond})
+	return "", "", false
+}
+
+// TestAuthAccounts: a key speaks for its account, and for no other.
+func TestAuthAccounts(t *testing.T) {
+	r := newRig(t, memOptions(), native.Options{Keys: authKeys})
 	dial := func(key, secret string) (*nativeclient.Client, error) {
 		return nativeclient.Dial(t.Context(), nativeclient.Options{Addr: r.srv.Addr().String(), AccessKey: key, SecretKey: secret})
-	}
-	for _, k := range [][2]string{{"AKID", "wrong"}, {"nobody", "secret"}, {"", ""}, {"nobody", ""}} {
-		if c, err := dial(k[0], k[1]); !errors.Is(err, nativeclient.ErrAuth) {
-			t.Errorf("key %q, secret %q: %v", k[0], k[1], err)
-			if err == nil {
-				_ = c.Close()
-			}
-		}
 	}
 	c, err := dial("AKID", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.open(c, "s", 1, nativeclient.LevelMem)
+	_ = c.Close()
 	// A key that is an account number speaks for that account: the stream of the default account is not there.
 	own, err := dial("123456789012", "secret")
 	if err != nil {
@@ -333,7 +329,26 @@ func TestAuth(t *testing.T) {
 			w.expectError(who.want)
 		}
 	}
+}
 
+func TestAuth(t *testing.T) {
+	r := newRig(t, memOptions(), native.Options{Keys: authKeys, AuthTimeout: 200 * time.Millisecond})
+	dial := func(key, secret string) (*nativeclient.Client, error) {
+		return nativeclient.Dial(t.Context(), nativeclient.Options{Addr: r.srv.Addr().String(), AccessKey: key, SecretKey: secret})
+	}
+	for _, k := range [][2]string{{"AKID", "wrong"}, {"nobody", "secret"}, {"", ""}, {"nobody", ""}} {
+		if c, err := dial(k[0], k[1]); !errors.Is(err, nativeclient.ErrAuth) {
+			t.Errorf("key %q, secret %q: %v", k[0], k[1], err)
+			if err == nil {
+				_ = c.Close()
+			}
+		}
+	}
+	c, err := dial("AKID", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.open(c, "s", 1, nativeclient.LevelMem)
 	w := r.wire()
 	if wl := w.hello(); !wl.AuthRequired || wl.Nonce == [frame.NonceLen]byte{} {
 		t.Fatalf("Welcome %+v", wl)
