@@ -2,14 +2,14 @@
 
 package hashkey
 
-import "github.com/shardmill/shardmill/codec/processor"
+import "golang.org/x/sys/cpu"
 
 // vectorMD5 tells whether md5Lanes may be called on this processor.
-func vectorMD5() bool { return processor.AVX2() }
+func vectorMD5() bool { return cpu.X86.HasAVX2 }
 
 // md5Lanes hashes the padded block in each of the first n lanes, and anything in the others.
 func md5Lanes(sums *[4][lanes]uint32, blocks *[16][lanes]uint32, n int) {
-	if processor.AVX512F() && n > lanes/2 {
+	if cpu.X86.HasAVX512F && n > lanes/2 {
 		md5x16(sums, blocks)
 		return
 	}

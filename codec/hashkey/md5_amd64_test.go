@@ -5,12 +5,12 @@ package hashkey
 import (
 	"testing"
 
-	"github.com/shardmill/shardmill/codec/processor"
+	"golang.org/x/sys/cpu"
 )
 
 // TestLanes compares the AVX2 and the AVX-512 form on blocks of any content: Many takes one of them only.
 func TestLanes(t *testing.T) {
-	if !processor.AVX2() || !processor.AVX512F() {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasAVX512F {
 		t.Skip("this processor has one form at most; the other tests try that one")
 	}
 	var blocks [16][lanes]uint32

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/emmansun/base64"
+
 	"github.com/shardmill/shardmill/engine"
 	"github.com/shardmill/shardmill/transport/awshttp"
 )
@@ -17,13 +19,13 @@ type API struct {
 	engine *engine.Engine
 	shapes map[string]*awshttp.Shape
 	tokens tokenSealer
-	base64 *base64Tables
+	base64 *base64.Encoding
 	puts   sync.Pool // of *putBuffer
 }
 
 // New makes the API of an engine. The engine stays the caller's and must outlive it.
 func New(e *engine.Engine) (*API, error) {
-	a := &API{engine: e, shapes: inputShapes(), base64: newBase64Tables()}
+	a := &API{engine: e, shapes: inputShapes(), base64: strictBase64()}
 	if err := a.tokens.init(); err != nil {
 		return nil, fmt.Errorf("key of page tokens: %w", err)
 	}

@@ -385,7 +385,7 @@ func decimalText(v []byte) bool {
 // decode reads base64 into the arena.
 func (a *API) decode(b *putBuffer, v []byte) ([]byte, bool) {
 	start := len(b.arena)
-	n, ok := a.base64.decode(b.arena[start:min(start+len(v)/4*3+decodeSlack, cap(b.arena))], v)
+	n, ok := decodeBase64(a.base64, b.arena[start:start+len(v)/4*3], v)
 	if !ok || n > smallestRecord {
 		return nil, false
 	}

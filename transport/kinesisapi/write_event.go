@@ -36,7 +36,7 @@ func (a *API) appendRecords(dst []byte, records []engine.ReadRecord) []byte {
 		dst = append(dst, `","ApproximateArrivalTimestamp":`...)
 		dst = awshttp.AppendSeconds(dst, r.Arrival.UnixMilli())
 		dst = append(dst, `,"Data":"`...)
-		dst = a.base64.appendEncoded(slices.Grow(dst, base64.StdEncoding.EncodedLen(len(r.Data))), r.Data)
+		dst = appendBase64(a.base64, dst, r.Data)
 		dst = append(dst, '"')
 		if len(r.Key) > 0 { // AUTO distribution takes records without one
 			dst = awshttp.AppendQuoted(append(dst, `,"PartitionKey":`...), r.Key)

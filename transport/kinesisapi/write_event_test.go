@@ -48,7 +48,7 @@ func eventOutput(ev *engine.Event) awshttp.Value {
 
 // TestEventWriters: the writers say what the generated types say, in both wire forms.
 func TestEventWriters(t *testing.T) {
-	a := &API{base64: newBase64Tables()}
+	a := &API{base64: strictBase64()}
 	for _, ev := range []*engine.Event{someEvent(0, 0, false), someEvent(3, 100, false), someEvent(1, 0, true), someEvent(0, 0, true)} {
 		var got, want any
 		text := a.appendEvent(nil, ev)
@@ -82,7 +82,7 @@ func TestEventWriters(t *testing.T) {
 }
 
 func TestEventAllocations(t *testing.T) {
-	a := &API{base64: newBase64Tables()}
+	a := &API{base64: strictBase64()}
 	ev := someEvent(500, 100, false)
 	text, binary := make([]byte, 0, 1<<20), make([]byte, 0, 1<<20)
 	if n := testing.AllocsPerRun(20, func() { text = a.appendEvent(text[:0], ev) }); n > 0 {
@@ -95,7 +95,7 @@ func TestEventAllocations(t *testing.T) {
 
 // TestLargestEvent: the largest record there can be fits an event, by base64 too.
 func TestLargestEvent(t *testing.T) {
-	a := &API{base64: newBase64Tables()}
+	a := &API{base64: strictBase64()}
 	if n := len(a.appendEvent(nil, someEvent(1, engine.MaxRecordBytes, true))); n > awshttp.MaxEventPayload {
 		t.Fatalf("%d bytes", n)
 	}
@@ -159,7 +159,7 @@ func TestSubscribeCBOR(t *testing.T) {
 }
 
 func BenchmarkEventWriter(b *testing.B) {
-	a := &API{base64: newBase64Tables()}
+	a := &API{base64: strictBase64()}
 	for _, c := range []struct{ n, size int }{{1, 256}, {500, 1024}} {
 		ev := someEvent(c.n, c.size, false)
 		b.Run(fmt.Sprintf("json/records=%d", c.n), func(b *testing.B) {

@@ -1,5 +1,0 @@
-//go:build !amd64 || purego
-
-package processor
-
-func detect() set { return set{} }
