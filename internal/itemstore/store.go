@@ -30,10 +30,11 @@ type Options struct {
 	MaxBytes int64
 }
 
-// Store is an open file. Its methods may be called concurrently; writers take turns. An acknowledged write is on disk.
+// Store is an open file. Its methods may be called concurrently; writers share syncs. An acknowledged write is on disk.
 type Store struct {
-	db  *bbolt.DB
-	max int64
+	db    *bbolt.DB
+	max   int64
+	group group
 	// failed keeps the first error of the disk: what a write after it would promise is unknown.
 	failed atomic.Pointer[error]
 }

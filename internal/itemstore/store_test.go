@@ -431,3 +431,46 @@ func TestErrorsStick(t *testing.T) {
 		t.Errorf("reads end with a lost disk: %v", err)
 	}
 }
+
+// TestWritesShareSyncs has many callers wait for the disk at once: each gets its own answer, and the file sees fewer
+// transactions than there were writes.
+func TestWritesShareSyncs(t *testing.T) {
+	s := open(t, Options{})
+	if err := s.CreateTable(home(), leases()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, lease("taken", "w"))
+	stats := s.db.Stats()
+	before := stats.TxStats.GetWrite()
+	const callers = 16
+	absent := Condition{{Op: OpNotExists, Left: Operand{Name: "leaseKey"}}}
+	s.group.turn.Lock()
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			name, fails := strconv.Itoa(c), false
+			if c%2 == 1 {
+				name, fails = "taken", true
+			}
+			_, err := s.Write(home(), Write{Table: "leases", Kind: Put, Item: lease(name, "w"), Condition: absent})
+			if _, failed := errors.AsType[*ConditionError](err); failed != fails || !fails && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	for waiting := 0; waiting < callers; time.Sleep(time.Millisecond) {
+		s.group.mu.Lock()
+		waiting = len(s.group.queue)
+		s.group.mu.Unlock()
+	}
+	s.group.turn.Unlock()
+	wg.Wait()
+	if got := must[Table](t)(s.DescribeTable(home(), "leases")); got.Items != 1+callers/2 {
+		t.Errorf("%d items, want %d", got.Items, 1+callers/2)
+	}
+	stats = s.db.Stats()
+	// A transaction alone writes two pages at least, its item's and the meta page.
+	if writes := stats.TxStats.GetWrite() - before; writes == 0 || writes >= callers {
+		t.Errorf("%d page writes for %d items: nothing was shared", writes, callers/2)
+	}
+}

@@ -56,7 +56,7 @@ func (s *Store) Write(sc Scope, writes ...Write) ([]Result, error) {
 		return nil, fmt.Errorf("%d writes: %w", len(writes), ErrLimit)
 	}
 	results := make([]Result, len(writes))
-	err := s.update(func(tx *bbolt.Tx) error {
+	err := s.shared(func(tx *bbolt.Tx) (changed bool, err error) {
 		pending := make([]*pendingWrite, len(writes))
 		reasons := make([]Reason, len(writes))
 		failed, total := false, 0
@@ -64,11 +64,11 @@ func (s *Store) Write(sc Scope, writes ...Write) ([]Result, error) {
 		for i := range writes {
 			p, err := s.prepare(tx, sc, &writes[i])
 			if err != nil {
-				return err
+				return false, err
 			}
 			id := p.table.ID + string(p.key)
 			if touched[id] {
-				return invalid("Transaction request cannot include multiple operations on one item")
+				return false, invalid("Transaction request cannot include multiple operations on one item")
 			}
 			touched[id] = true
 			if !writes[i].Condition.Holds(p.old) {
@@ -76,26 +76,27 @@ func (s *Store) Write(sc Scope, writes ...Write) ([]Result, error) {
 				continue
 			}
 			if p.new, err = p.outcome(&writes[i]); err != nil {
-				return err
+				return false, err
 			}
 			total += p.new.Size()
 			pending[i] = p
 		}
 		if failed {
-			return &ConditionError{Reasons: reasons}
+			return false, &ConditionError{Reasons: reasons}
 		}
 		if total > MaxTotal && len(writes) > 1 {
-			return fmt.Errorf("%d bytes in one transaction: %w", total, ErrLimit)
+			return false, fmt.Errorf("%d bytes in one transaction: %w", total, ErrLimit)
 		}
 		for i, p := range pending {
 			if writes[i].Kind != Check {
+				changed = true
 				if err := p.apply(); err != nil {
-					return err
+					return true, err
 				}
 			}
 			results[i] = Result{Old: p.old, New: p.new}
 		}
-		return nil
+		return changed, nil
 	})
 	if err != nil {
 		return nil, err
