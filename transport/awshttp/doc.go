@@ -7,6 +7,7 @@
 // service models. Value is a decoded document, the same for every wire form; Codec turns bytes into a Value and back.
 //
 // Call.Stream makes a reply an event stream, which Events writes (eventstream.go).
+// Neighbour is a small service with a wire form of its own, JSON 1.0, forms or RPC v2 CBOR, behind the same checks.
 //
 // The package writes HTTP replies: frames of application/vnd.amazon.eventstream, JSON and CBOR documents for known content types, a short XML document where AWS cannot tell
 // which protocol the client speaks.
