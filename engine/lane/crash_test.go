@@ -121,114 +121,132 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	})
 }
 
-// crashAtEveryOperation: lagging, syncs are slow and nobody waits for them, so that much is written and seen that is not
-// durable, over several segments.
+// crashRun is a lane on a disk of which images are taken as a crash would leave it.
+type crashRun struct {
+	t       *testing.T
+	lagging bool // syncs are slow and nobody waits for them: much is written and seen that is not durable
+	mem     *vfs.Mem
+	disk    *vfs.Faulty
+	m       *model
+	l       *Lane
+	lag     uint64 // how far durable was behind published at most
+
+	mu    sync.Mutex // guards the following
+	dice  *rand.Rand
+	shots []snapshot
+	kinds [32]int        // operations, by kind
+	syncs map[string]int // by file
+}
+
+// shoot takes an image of a kill and one of a power failure.
+func (c *crashRun) shoot(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m.mu.Lock()
+	end, trim := c.m.end, c.m.trimmed
+	c.m.mu.Unlock()
+	w := c.l.Watermarks() // before the image is taken
+	keep := []float64{0, 1, 0.5}[c.dice.IntN(3)]
+	c.shots = append(c.shots,
+		snapshot{what + ", killed", true, c.mem.KillClone(), w.Written, end, trim},
+		snapshot{fmt.Sprintf("%s, power lost, keeping %v", what, keep), false, c.mem.CrashClone(c.dice, keep), w.Durable, end, trim})
+}
+
+// before is called before each operation on the disk.
+func (c *crashRun) before(op vfs.Op) error {
+	switch op.Kind {
+	case vfs.OpOpen, vfs.OpReadAt, vfs.OpStat, vfs.OpList, vfs.OpSize, vfs.OpClose:
+		return nil
+	}
+	c.mu.Lock()
+	c.kinds[op.Kind]++
+	if op.Kind == vfs.OpSyncData {
+		c.syncs[op.Name]++ // the first is the header's
+	}
+	slow := c.lagging && c.syncs[op.Name] > 1
+	c.mu.Unlock()
+	if slow && op.Kind == vfs.OpSyncData {
+		time.Sleep(20 * time.Millisecond)
+	}
+	c.shoot(fmt.Sprintf("before %v of %s (operation %d)", op.Kind, op.Name, op.Seq))
+	return nil
+}
+
+// work appends, waits now and then, and trims once.
+func (c *crashRun) work(r *rand.Rand, shards uint32, batches uint64) {
+	c.t.Helper()
+	var mk maker
+	for n := range batches {
+		shard := r.Uint32N(shards)
+		tk := mustAppend(c.t, c.l, shard, mk.make(c.t, shard, uint64(shard), n, r.IntN(800)))
+		c.m.add(tk, shard, n)
+		switch r.IntN(6) {
+		case 0:
+			if !c.lagging {
+				mustWait(c.t, c.l, tk.End, LevelDisk)
+			}
+		case 1:
+			mustWait(c.t, c.l, tk.End, LevelOS)
+		case 2:
+			c.shoot(fmt.Sprintf("after append %d", n))
+		}
+		w := c.l.Watermarks()
+		c.lag = max(c.lag, w.Published-w.Durable)
+		if n != batches-30 || c.lagging {
+			continue
+		}
+		mustWait(c.t, c.l, tk.End, LevelDisk)
+		awaitTest(c.t, func() bool { return c.l.Segments()[1].Sealed })
+		before := c.l.Segments()[1].End
+		c.m.mu.Lock()
+		c.m.trimmed = before
+		c.m.mu.Unlock()
+		if err := c.l.Trim(before); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 func crashAtEveryOperation(t *testing.T, kind AppenderKind, lagging bool) {
 	const shards, batches = 4, 140
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r, dice := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 	mem := vfs.NewMem(0)
-	disk := vfs.NewFaulty(mem)
-	m := newModel()
-	var l *Lane
-	var mu sync.Mutex // of shots, kinds, syncs and dice
-	var shots []snapshot
-	var kinds [32]int
-	var lag uint64
-	syncs := make(map[string]int)
-	o := smallOptions(disk)
+	c := &crashRun{
+		t: t, lagging: lagging, mem: mem, disk: vfs.NewFaulty(mem), m: newModel(),
+		dice: rand.New(rand.NewPCG(seed, 2)), syncs: make(map[string]int),
+	}
+	o := smallOptions(c.disk)
 	o.Appender = kind
-	shoot := func(what string) {
-		mu.Lock()
-		defer mu.Unlock()
-		m.mu.Lock()
-		end, trim := m.end, m.trimmed
-		m.mu.Unlock()
-		w := Watermarks{}
-		if l != nil {
-			w = l.Watermarks() // before the image is taken
-		}
-		keep := []float64{0, 1, 0.5}[dice.IntN(3)]
-		shots = append(shots,
-			snapshot{what + ", killed", true, mem.KillClone(), w.Written, end, trim},
-			snapshot{fmt.Sprintf("%s, power lost, keeping %v", what, keep), false, mem.CrashClone(dice, keep), w.Durable, end, trim})
-	}
-	l = open(t, o)
-	disk.Inject(func(op vfs.Op) error {
-		switch op.Kind {
-		case vfs.OpOpen, vfs.OpReadAt, vfs.OpStat, vfs.OpList, vfs.OpSize, vfs.OpClose:
-			return nil
-		}
-		mu.Lock()
-		kinds[op.Kind]++
-		if op.Kind == vfs.OpSyncData {
-			syncs[op.Name]++ // the first is the header's
-		}
-		slow := lagging && syncs[op.Name] > 1
-		mu.Unlock()
-		if slow && op.Kind == vfs.OpSyncData {
-			time.Sleep(20 * time.Millisecond)
-		}
-		shoot(fmt.Sprintf("before %v of %s (operation %d)", op.Kind, op.Name, op.Seq))
-		return nil
-	})
-	var mk maker
-	for n := range uint64(batches) {
-		shard := r.Uint32N(shards)
-		b := mk.make(t, shard, uint64(shard), n, r.IntN(800))
-		tk := mustAppend(t, l, shard, b)
-		m.add(tk, shard, n)
-		switch r.IntN(6) {
-		case 0:
-			if !lagging {
-				mustWait(t, l, tk.End, LevelDisk)
-			}
-		case 1:
-			mustWait(t, l, tk.End, LevelOS)
-		case 2:
-			shoot(fmt.Sprintf("after append %d", n))
-		}
-		w := l.Watermarks()
-		lag = max(lag, w.Published-w.Durable)
-		if n == batches-30 && !lagging {
-			mustWait(t, l, tk.End, LevelDisk)
-			awaitTest(t, func() bool { return l.Segments()[1].Sealed })
-			before := l.Segments()[1].End
-			m.mu.Lock()
-			m.trimmed = before
-			m.mu.Unlock()
-			if err := l.Trim(before); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := l.Close(); err != nil {
+	c.l = open(t, o)
+	c.disk.Inject(c.before)
+	c.work(rand.New(rand.NewPCG(seed, 1)), shards, batches)
+	if err := c.l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	shoot("after close")
-	disk.Inject(nil)
+	c.shoot("after close")
+	c.disk.Inject(nil)
 	for _, k := range []vfs.Kind{
 		vfs.OpWriteAt, vfs.OpSyncData, vfs.OpCreate, vfs.OpPreallocate, vfs.OpRename, vfs.OpSyncDir, vfs.OpTruncate, vfs.OpRemove,
 	} {
-		if kinds[k] == 0 && (k != vfs.OpRemove || !lagging) {
+		if c.kinds[k] == 0 && (k != vfs.OpRemove || !lagging) {
 			t.Errorf("no crash at %v", k)
 		}
 	}
 	o.Appender = AppenderDefault
 	again := 0
-	for i := range shots {
+	for i := range c.shots {
 		if i%61 == 0 {
-			again += crashDuringRecovery(t, &shots[i], m, o, shards, dice)
+			again += crashDuringRecovery(t, &c.shots[i], c.m, o, shards, c.dice)
 		}
-		shots[i].check(t, m, o, shards)
+		c.shots[i].check(t, c.m, o, shards)
 	}
 	if again == 0 {
 		t.Error("no crash during recovery")
 	}
-	t.Logf("%d images, %d of them again during recovery, lag up to %d bytes", len(shots), again, lag)
-	if lagging && lag < 2*16384 {
-		t.Errorf("durable was no more than %d bytes behind", lag)
+	t.Logf("%d images, %d of them again during recovery, lag up to %d bytes", len(c.shots), again, c.lag)
+	if lagging && c.lag < 2*16384 {
+		t.Errorf("durable was no more than %d bytes behind", c.lag)
 	}
 }
 

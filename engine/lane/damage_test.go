@@ -108,59 +108,67 @@ func (d *damaged) at(n int) (file int, off int64) {
 	return int(p/16384) - 1, headerLen + int64(p%16384)
 }
 
-// Each kind of damage, and what survives it: -1 all batches, -2 all but the last, and so on; or the error of Open.
-func TestDamage(t *testing.T) {
-	const all = -1
+// all survives.
+const all = -1
+
+// runDamage damages a lane and says what survives: -1 all batches, -2 all but the last, and so on; or the error of Open.
+func runDamage(t *testing.T, name string, damage func(d *damaged), survive int, want error) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		d := makeDamaged(t)
+		damage(d)
+		before, err := d.disk.List(testDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := smallOptions(d.disk)
+		l, err := Open(o)
+		if want != nil {
+			if !errors.Is(err, want) {
+				t.Fatalf("Open: %v, want %v", err, want)
+			}
+			var corruption *CorruptionError
+			if errors.Is(want, ErrCorrupt) && (!errors.As(err, &corruption) || corruption.Segment == "" || corruption.Cause == nil) {
+				t.Fatalf("no details in %#v", err)
+			}
+			if after, _ := d.disk.List(testDir); !slices.Equal(before, after) {
+				t.Fatalf("files were %v, are %v", before, after)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		wantBatches := len(d.tickets) + 1 + survive
+		for round := range 2 {
+			got := readAll(t, l, 0, 1<<20, LevelDisk)
+			if len(got) != wantBatches {
+				t.Fatalf("round %d: %d batches, want %d of %d", round, len(got), wantBatches, len(d.tickets))
+			}
+			for i, b := range got {
+				if b.Position() != d.tickets[i].Position {
+					t.Fatalf("batch %d at %#x, want %#x", i, b.Position(), d.tickets[i].Position)
+				}
+			}
+			if start := l.Watermarks().Published; start < d.tickets[len(d.tickets)-1].End {
+				t.Fatalf("goes on at %#x", start)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if l, err = Open(o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// The end of the log: what was promised durable must be there, what was not is cut.
+func TestDamagedTail(t *testing.T) {
 	f := func(name string, damage func(d *damaged), survive int, want error) {
-		t.Run(name, func(t *testing.T) {
-			t.Helper()
-			d := makeDamaged(t)
-			damage(d)
-			before, err := d.disk.List(testDir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := smallOptions(d.disk)
-			l, err := Open(o)
-			if want != nil {
-				if !errors.Is(err, want) {
-					t.Fatalf("Open: %v, want %v", err, want)
-				}
-				var corruption *CorruptionError
-				if errors.Is(want, ErrCorrupt) && (!errors.As(err, &corruption) || corruption.Segment == "" || corruption.Cause == nil) {
-					t.Fatalf("no details in %#v", err)
-				}
-				if after, _ := d.disk.List(testDir); !slices.Equal(before, after) {
-					t.Fatalf("files were %v, are %v", before, after)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = l.Close() }()
-			wantBatches := len(d.tickets) + 1 + survive
-			for round := range 2 {
-				got := readAll(t, l, 0, 1<<20, LevelDisk)
-				if len(got) != wantBatches {
-					t.Fatalf("round %d: %d batches, want %d of %d", round, len(got), wantBatches, len(d.tickets))
-				}
-				for i, b := range got {
-					if b.Position() != d.tickets[i].Position {
-						t.Fatalf("batch %d at %#x, want %#x", i, b.Position(), d.tickets[i].Position)
-					}
-				}
-				if start := l.Watermarks().Published; start < d.tickets[len(d.tickets)-1].End {
-					t.Fatalf("goes on at %#x", start)
-				}
-				if err := l.Close(); err != nil {
-					t.Fatal(err)
-				}
-				if l, err = Open(o); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
+		t.Helper()
+		runDamage(t, name, damage, survive, want)
 	}
 	zeros := make([]byte, 448)
 	f("none", func(*damaged) {}, all, nil)
@@ -199,7 +207,14 @@ func TestDamage(t *testing.T) {
 		d.remove(d.names[3])
 		d.remove(path.Join(testDir, segmentName(5*16384)))
 	}, -1-batchesIn(t, 3), nil)
+}
 
+// A footer is made anew from the batches.
+func TestDamagedFooter(t *testing.T) {
+	f := func(name string, damage func(d *damaged), survive int, want error) {
+		t.Helper()
+		runDamage(t, name, damage, survive, want)
+	}
 	f("footer magic flipped", func(d *damaged) { d.flip(1, -1) }, all, nil)
 	f("footer sum flipped", func(d *damaged) { d.flip(1, -16) }, all, nil)
 	f("footer offset flipped", func(d *damaged) { d.flip(1, -trailerLen) }, all, nil)
@@ -214,7 +229,14 @@ func TestDamage(t *testing.T) {
 	f("directory flipped", func(d *damaged) { d.flip(1, headerLen+16384+3) }, all, nil)
 	f("extents flipped", func(d *damaged) { d.flip(1, headerLen+16384+entryLen+3) }, all, nil)
 	f("footer and a batch flipped", func(d *damaged) { d.flip(1, -1); d.flip(1, headerLen+1000) }, 0, ErrCorrupt)
+}
 
+// Files that are missing, or are not what they should be.
+func TestDamagedFiles(t *testing.T) {
+	f := func(name string, damage func(d *damaged), survive int, want error) {
+		t.Helper()
+		runDamage(t, name, damage, survive, want)
+	}
 	f("segment missing", func(d *damaged) { d.remove(d.names[1]) }, 0, ErrCorrupt)
 	f("header sum flipped", func(d *damaged) { d.flip(2, offHeadSum) }, 0, ErrCorrupt)
 	f("header base flipped", func(d *damaged) { d.flip(2, offHeadBase) }, 0, ErrCorrupt)

@@ -255,3 +255,56 @@ func TestWorkerMissesNothing(t *testing.T) {
 		t.Errorf("took %d of %d", taken.Load(), rounds)
 	}
 }
+
+// With a disk that does not sync, the flusher stops after maxUnsealed segments, appends are refused, and all goes on when
+// the disk does.
+func TestUnsealedSegmentsAreBounded(t *testing.T) {
+	disk := vfs.NewFaulty(vfs.NewMem(0))
+	gate := make(chan struct{})
+	var mu sync.Mutex
+	syncs := make(map[string]int)
+	disk.Inject(func(op vfs.Op) error {
+		if op.Kind != vfs.OpSyncData {
+			return nil
+		}
+		mu.Lock()
+		syncs[op.Name]++ // the first is the header's
+		wait := syncs[op.Name] > 1
+		mu.Unlock()
+		if wait {
+			<-gate
+		}
+		return nil
+	})
+	l := open(t, smallOptions(disk))
+	var mk maker
+	b := mk.make(t, 0, 0, 0, 900)
+	appended := 0
+	for idle := 0; idle < 5; { // full five times over 20 ms each
+		if _, err := l.Append(0, b); err == nil {
+			appended, idle = appended+1, 0
+			continue
+		} else if !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+		idle++
+		ctx, cancel := context.WithTimeout(context.Background(), 2*spaceRecheck)
+		_ = l.WaitSpace(ctx, len(b))
+		cancel()
+	}
+	unsealed := 0
+	for _, s := range l.Segments() {
+		if !s.Sealed {
+			unsealed++
+		}
+	}
+	if unsealed < maxUnsealed || unsealed > maxUnsealed+2 {
+		t.Errorf("%d unsealed segments", unsealed)
+	}
+	close(gate)
+	last := mustAppend(t, l, 0, b)
+	mustWait(t, l, last.End, LevelDisk)
+	if got := len(readAll(t, l, 0, 1<<20, LevelDisk)); got != appended+1 {
+		t.Errorf("%d batches, want %d", got, appended+1)
+	}
+}
