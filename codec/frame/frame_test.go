@@ -15,7 +15,7 @@ import (
 	"github.com/shardmill/shardmill/codec/hashkey"
 )
 
-var update = flag.Bool("update", false, "write the golden files") //nolint:gochecknoglobals // a test flag
+var update = flag.Bool("update", false, "write the golden files")
 
 func testBatch(t testing.TB, shard uint32) batch.Batch {
 	t.Helper()

@@ -224,9 +224,11 @@ func (x *publishing) add(l *Lane, p, n uint64, records int, shard uint32, micros
 
 // takeRolled tells, once, that the publisher has entered a new segment.
 func (x *publishing) takeRolled() bool {
-	r := x.rolled
+	if !x.rolled {
+		return false // without a store: appenders share the line
+	}
 	x.rolled = false
-	return r
+	return true
 }
 
 // microsStep is by how much the last arrival time of an open segment moves: one atomic store a millisecond, not one a batch.

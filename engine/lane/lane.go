@@ -149,8 +149,10 @@ type Lane struct {
 	key    uint64
 	clock  *clock
 	append appender
+	_      pad
 	// publishing is the index's writing end. Only whoever holds the publisher's role touches it.
 	publishing publishing
+	_          pad
 
 	pins  pins
 	space space

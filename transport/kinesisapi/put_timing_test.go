@@ -13,8 +13,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,74 +249,4 @@ func benchmarkPut(b *testing.B, level engine.Level, n, size int, onlyServe bool)
 	b.ReportMetric(float64(tNull.Microseconds())/float64(b.N), "null-us")
 	b.ReportMetric(float64(tSum.Microseconds())/float64(b.N), "sums-us")
 	b.ReportMetric(float64(probe)/float64(tAPI), "ratio")
-}
-
-// BenchmarkPutConnections keeps four connections of a net/http client busy for a while with the API and then as long
-// with the probe, in turn, and compares requests per second.
-func BenchmarkPutConnections(b *testing.B) {
-	for _, c := range []struct {
-		name    string
-		n, size int
-	}{{"records=500/size=1024", 500, 1024}, {"records=500/size=100", 500, 100}, {"record=256", 0, 256}} {
-		b.Run(c.name, func(b *testing.B) { benchmarkConnections(b, c.n, c.size) })
-	}
-}
-
-func benchmarkConnections(b *testing.B, n, size int) {
-	body := putBody(n, size)
-	action := "PutRecords"
-	if n == 0 {
-		action = "PutRecord"
-	}
-	address, _ := benchServer(b, engine.LevelOS, awshttp.Options{})
-	reply := dialLean(b, address).do(b, request(b, address, action, body))
-	null := nullServer(b, len(reply))
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
-	b.Cleanup(client.CloseIdleConnections)
-	const slice = 200 * time.Millisecond
-	var requests [2]atomic.Int64
-	b.SetBytes(int64(max(n, 1) * size))
-	for b.Loop() {
-		for i, to := range []string{address, null} {
-			var wg sync.WaitGroup
-			deadline := time.Now().Add(slice)
-			for range 4 {
-				wg.Go(func() {
-					for time.Now().Before(deadline) {
-						if !sendPlain(b, client, to, action, body) {
-							return
-						}
-						requests[i].Add(1)
-					}
-				})
-			}
-			wg.Wait()
-		}
-	}
-	perSecond := float64(requests[0].Load()) / (float64(b.N) * slice.Seconds())
-	b.ReportMetric(perSecond*float64(max(n, 1)), "records/s")
-	b.ReportMetric(float64(requests[0].Load())/float64(requests[1].Load()), "ratio")
-}
-
-func sendPlain(b *testing.B, client *http.Client, to, action string, body []byte) bool {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+to+"/", bytes.NewReader(body))
-	if err != nil {
-		b.Error(err)
-		return false
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "Kinesis_20131202."+action)
-	r.Header.Set("X-Amz-Date", "20260101T000000Z")
-	r.Header.Set("Authorization", anyCredentials)
-	resp, err := client.Do(r)
-	if err != nil {
-		b.Error(err)
-		return false
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	if e := resp.Body.Close(); err != nil || e != nil || resp.StatusCode != http.StatusOK {
-		b.Error(err, e, resp.Status)
-		return false
-	}
-	return true
 }

@@ -48,21 +48,21 @@ func (e *ServerError) Error() string {
 func (e *ServerError) Is(target error) bool {
 	switch e.Code {
 	case frame.CodeAuthFailed, frame.CodeUnauthenticated, frame.CodeAuthTimeout, frame.CodeDenied:
-		return target == ErrAuth //nolint:errorlint // this is errors.Is asking
+		return target == ErrAuth
 	case frame.CodeNotFound, frame.CodeUnknownHandle:
-		return target == ErrNotFound //nolint:errorlint // likewise
+		return target == ErrNotFound
 	case frame.CodeInvalid:
-		return target == ErrInvalid //nolint:errorlint // likewise
+		return target == ErrInvalid
 	case frame.CodeLimitExceeded, frame.CodeTooMany:
-		return target == ErrLimitExceeded //nolint:errorlint // likewise
+		return target == ErrLimitExceeded
 	case frame.CodeStaleRoute:
-		return target == ErrStaleRoute //nolint:errorlint // likewise
+		return target == ErrStaleRoute
 	case frame.CodeBadBatch:
-		return target == ErrBadBatch //nolint:errorlint // likewise
+		return target == ErrBadBatch
 	case frame.CodeStopped:
-		return target == ErrStopped //nolint:errorlint // likewise
+		return target == ErrStopped
 	case frame.CodeClosing:
-		return target == ErrGoAway //nolint:errorlint // likewise
+		return target == ErrGoAway
 	}
 	return false
 }
