@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -148,7 +149,7 @@ func manyShards(*environment) (bencher, error) {
 // rounds so that a run does not fill the disk.
 func appendFile(level lane.Level) func(*environment) (bencher, error) {
 	return func(env *environment) (bencher, error) {
-		const fileSize = 512 << 20
+		const fileSize = 4 << 30 // more than a round writes
 		b, err := batchOf(64 << 10)
 		if err != nil {
 			return bencher{}, err
@@ -170,29 +171,35 @@ func appendFile(level lane.Level) func(*environment) (bencher, error) {
 	}
 }
 
-// levelAppender appends 4 MiB at a time and waits until all but the newest such group have reached the level: enough in
-// flight that the device never waits for the appender.
+// levelAppender appends 4 MiB at a time and waits until all but the newest eight such groups have reached the level: half
+// a ring in flight, so that neither the device nor the appender waits for the other.
 func levelAppender(ctx context.Context, l *lane.Lane, b batch.Batch, level lane.Level) step {
 	one := appender(ctx, l, b, 1)
-	var before uint64
+	var ends [8]uint64
+	i := 0
 	return func() (int64, int64, error) {
 		ops, bytes, err := one()
 		if err != nil {
 			return ops, bytes, err
 		}
-		wait := before
-		before = l.Watermarks().Published
+		wait := ends[i]
+		ends[i] = l.Watermarks().Published
+		i = (i + 1) % len(ends)
 		return ops, bytes, l.Wait(ctx, wait, level)
 	}
 }
 
-// freshFile writes 1 MiB blocks to newly allocated space, as a log does; rewriting cached pages would be another thing.
+// freshFile writes 1 MiB blocks to a preallocated file, as a log does; rewriting cached pages would be another thing.
 func freshFile(ctx context.Context, env *environment, d time.Duration, size int64, sync bool) (s sample, err error) {
-	f, err := os.CreateTemp(env.dir, "probe")
+	name := filepath.Join(env.dir, "probe")
+	f, err := vfs.OS().Create(name)
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(name)) }()
+	if err := f.Preallocate(size); err != nil {
+		return s, err
+	}
 	return timed(ctx, d, writeBlocks(f, size, 1<<20, sync))
 }
 
@@ -212,7 +219,7 @@ func recoverTail(env *environment) (bencher, error) {
 		value: func(context.Context, time.Duration) (sample, error) {
 			n++
 			dir := filepath.Join(env.dir, fmt.Sprintf("copy-%d", n))
-			if err := os.CopyFS(dir, os.DirFS(image)); err != nil {
+			if err := copySynced(dir, image); err != nil {
 				return sample{}, err
 			}
 			start, cpu := time.Now(), processCPU()
@@ -241,6 +248,56 @@ func recoverTail(env *environment) (bencher, error) {
 	}, nil
 }
 
+// copySynced copies a folder and waits until the disk has it: recovery syncs the tail, and must not pay for the copy.
+func copySynced(to, from string) error {
+	disk := vfs.OS()
+	names, err := disk.List(from)
+	if err != nil {
+		return err
+	}
+	if err := disk.MkdirAll(to); err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := copyFile(disk, filepath.Join(to, n), filepath.Join(from, n)); err != nil {
+			return err
+		}
+	}
+	return disk.SyncDir(to)
+}
+
+// copyFile keeps reserved space reserved: a copy full of written zeros would be another file than a crash leaves.
+func copyFile(disk vfs.FS, to, from string) (err error) {
+	src, err := disk.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	dst, err := disk.Create(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	size, err := src.Size()
+	if err == nil {
+		err = dst.Preallocate(size)
+	}
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < size && err == nil; off += int64(len(buf)) {
+		if off, err = src.NextData(off); errors.Is(err, io.EOF) {
+			break
+		}
+		part := buf[:min(int64(len(buf)), size-off)]
+		if _, err = src.ReadAt(part, off); err == nil {
+			_, err = dst.WriteAt(part, off)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, dst.SyncData())
+}
+
 // writeUnsealed leaves a lane folder as kill -9 would: the copy is taken while the lane is still open.
 func writeUnsealed(image string, tail int) error {
 	dir := image + "-live"
@@ -256,15 +313,15 @@ func writeUnsealed(image string, tail int) error {
 	one := appender(ctx, l, b, 1)
 	for done := int64(0); done < int64(tail); {
 		_, n, err := one()
+		if err == nil { // synced as it goes, as on a server: what no sync is known to have reached, recovery writes again
+			err = l.Wait(ctx, l.Watermarks().Published, lane.LevelDisk)
+		}
 		if err != nil {
 			return err
 		}
 		done += n
 	}
-	if err := l.Wait(ctx, l.Watermarks().Published, lane.LevelDisk); err != nil {
-		return err
-	}
-	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
+	if err := copySynced(image, dir); err != nil {
 		return err
 	}
 	return errors.Join(l.Close(), os.RemoveAll(dir))

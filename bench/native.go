@@ -174,7 +174,7 @@ func produce(onDisk bool, size int) func(*environment) (bencher, error) {
 					sums = append(sums, s)
 				}
 				if onDisk {
-					s, err := freshFile(ctx, env, d/4, 1<<30, false)
+					s, err := freshFile(ctx, env, d/4, 4<<30, false)
 					if err != nil {
 						return s, err
 					}

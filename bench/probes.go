@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/shardmill/shardmill/internal/vfs"
 )
 
 // ringBytes is the size of the memory that copies go to: larger than the caches, as the lane's ring is.
@@ -109,7 +111,7 @@ func scratchFile(env *environment, size int64) (*os.File, error) {
 }
 
 // writeBlocks returns a step that writes blocks of size bytes through the file, from the start again at its end.
-func writeBlocks(f *os.File, fileSize int64, size int, sync bool) step {
+func writeBlocks(f vfs.File, fileSize int64, size int, sync bool) step {
 	block, off := noise(size), int64(0)
 	return func() (int64, int64, error) {
 		if off+int64(size) > fileSize {
@@ -118,7 +120,7 @@ func writeBlocks(f *os.File, fileSize int64, size int, sync bool) step {
 		n, err := f.WriteAt(block, off)
 		off += int64(n)
 		if err == nil && sync {
-			err = syncData(f)
+			err = f.SyncData()
 		}
 		return 1, int64(n), err
 	}

@@ -77,6 +77,6 @@ func sumOf(parts ...sample) sample {
 		out.wall += p.wall
 		out.cpu += p.cpu
 	}
-	out.figure = float64(runtime.GOMAXPROCS(0)) / ns * 1e9
+	out.figure = float64(runtime.NumCPU()) / ns * 1e9
 	return out
 }

@@ -180,6 +180,17 @@ func (s *segment) rewrite(f vfs.File, durable uint64) error {
 func (h *header) promised(f vfs.File, from, limit, p uint64) (bool, error) {
 	buf := make([]byte, scanBuffer+batch.HeaderLen)
 	for at := from; at < limit; at += scanBuffer {
+		// Most of what follows a torn tail was reserved and never written.
+		data, err := f.NextData(headerLen + int64(at-h.base))
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		if at = max(at, (h.base+uint64(max(data-headerLen, 0)))&^(batch.Align-1)); at >= limit {
+			break
+		}
 		n, err := f.ReadAt(buf[:min(uint64(len(buf)), limit-at)], headerLen+int64(at-h.base))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err

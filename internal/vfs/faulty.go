@@ -281,6 +281,14 @@ func partly(do func([]byte, int64) (int, error), p []byte, off int64, injected e
 	return n, injected
 }
 
+// NextData counts as a read.
+func (f *faultyFile) NextData(off int64) (int64, error) {
+	if err := f.f.before(Op{Kind: OpReadAt, Name: f.name, Off: off}); err != nil {
+		return 0, err
+	}
+	return f.under.NextData(off)
+}
+
 func (f *faultyFile) SyncData() error {
 	if err := f.f.before(Op{Kind: OpSyncData, Name: f.name}); err != nil {
 		if m, ok := f.under.(*memFile); ok {

@@ -236,6 +236,15 @@ func (f *memFile) SyncData() error {
 	return nil
 }
 
+// NextData takes everything up to the end for data.
+func (f *memFile) NextData(off int64) (int64, error) {
+	size, err := f.Size()
+	if err == nil && off >= size {
+		err = io.EOF
+	}
+	return off, err
+}
+
 // syncFailed is called by Faulty in place of SyncData when the sync is made to fail.
 func (f *memFile) syncFailed() {
 	f.m.mu.Lock()

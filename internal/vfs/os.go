@@ -1,6 +1,8 @@
 package vfs
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,6 +126,14 @@ func (f osFile) Preallocate(size int64) error {
 		return &fs.PathError{Op: "preallocate", Path: f.Name(), Err: err}
 	}
 	return nil
+}
+
+func (f osFile) NextData(off int64) (int64, error) {
+	next, err := nextData(f.File, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, &fs.PathError{Op: "seek data", Path: f.Name(), Err: err}
+	}
+	return next, err
 }
 
 func (f osFile) Size() (int64, error) {

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -29,4 +30,20 @@ func preallocate(f *os.File, size int64) error {
 		}
 	}
 	return nil
+}
+
+// nextData asks the file system. Blocks that fallocate reserved count as no data until they are written, in the page cache
+// or on the disk.
+func nextData(f *os.File, off int64) (next int64, err error) {
+	err = control(f, func(fd int) (err error) {
+		next, err = unix.Seek(fd, off, unix.SEEK_DATA)
+		return err
+	})
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return 0, io.EOF
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
+		return off, nil
+	}
+	return next, err
 }

@@ -3,6 +3,7 @@ package vfs
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,4 +84,27 @@ func TestLockedErrorWithoutHolder(t *testing.T) {
 		t.Fatalf("lock error %v", err)
 	}
 	must(t, f.Close())
+}
+
+// TestNextDataPassesOverReservedSpace: what was written is data, reserved space is not where the file system can tell,
+// and behind the end there is nothing.
+func TestNextDataPassesOverReservedSpace(t *testing.T) {
+	f, err := OS().Create(filepath.Join(t.TempDir(), "f"))
+	must(t, err)
+	defer func() { must(t, f.Close()) }()
+	const size, at = 8 << 20, 5 << 20
+	must(t, f.Preallocate(size))
+	_, err = f.WriteAt([]byte("x"), at)
+	must(t, err)
+	next, err := f.NextData(0)
+	must(t, err)
+	if next > at || next < 0 {
+		t.Errorf("data at %d, written at %d", next, at)
+	}
+	t.Logf("data was written at %d, and this file system says that it begins at %d", at, next)
+	if next, err := f.NextData(at); err != nil || next != at {
+		t.Errorf("at the data: %d, %v", next, err)
+	}
+	_, err = f.NextData(size)
+	wantErr(t, err, io.EOF)
 }

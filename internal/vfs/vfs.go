@@ -42,6 +42,9 @@ type File interface {
 	// Preallocate reserves blocks for [0,size) and extends the file to size; the new bytes read as zero.
 	Preallocate(size int64) error
 	Truncate(size int64) error
+	// NextData is the first offset at or after off that may hold something else than zeros; io.EOF: there is none. It may
+	// err towards data. A reader passes over space with it that was reserved and never written.
+	NextData(off int64) (int64, error)
 	Size() (int64, error)
 	// Close releases the file without syncing it.
 	Close() error
