@@ -85,37 +85,57 @@ var (
 //     after that, and reads the clock, which never goes back, later.
 //
 // A claimant that loses its processor between claim and commit delays the visibility of later batches, not their append.
+//
+// Appenders that keep meeting each other lose more to the traffic of cache lines than they gain by not waiting. Those of
+// small batches then take turns, see crowd. Nothing above depends on it.
 type lockFreeAppender struct {
-	lane *Lane
+	lane  *Lane
+	crowd crowd
 }
 
 func (a *lockFreeAppender) append(shard uint32, b batch.Batch) (Ticket, error) {
 	l := a.lane
 	var c claim
 	c.Kind, c.Key, c.Len, c.Shard, c.records = batch.KindData, l.key, uint32(len(b)), shard, b.Records()
-	n := uint64(len(b))
+	inTurn := a.crowd.enter(len(b))
+	err := a.claim(&c)
+	if err == nil {
+		stress(stressCopy)
+		l.fill(&c, b)
+		a.publish(&c)
+	}
+	if inTurn {
+		a.crowd.leave()
+	}
+	if err != nil {
+		return Ticket{}, err
+	}
+	return Ticket{Position: c.Position, End: c.Position + uint64(c.Len), Micros: c.Micros}, nil
+}
+
+// claim finds c.Len bytes a place and takes them.
+func (a *lockFreeAppender) claim(c *claim) error {
+	l := a.lane
+	n := uint64(c.Len)
 	for {
 		c.start = l.tail.Load()
 		if c.start&tailClosed != 0 {
-			return Ticket{}, l.closedError()
+			return l.closedError()
 		}
 		c.Position = l.ring.place(c.start, n)
 		if c.Position+n > l.limit.Load() {
 			if !l.space.raise(l, c.Position+n) {
-				return Ticket{}, ErrBusy
+				return ErrBusy
 			}
 			continue // another claim may have been faster
 		}
 		c.Micros = l.clock.now()
 		stress(stressClaim)
 		if l.tail.CompareAndSwap(c.start, c.Position+n) {
-			break
+			return nil
 		}
+		a.crowd.met()
 	}
-	stress(stressCopy)
-	l.fill(&c, b)
-	a.publish(&c)
-	return Ticket{Position: c.Position, End: c.Position + n, Micros: c.Micros}, nil
 }
 
 // publish commits c and sees to it that it is, or will be, published.
@@ -131,6 +151,7 @@ func (a *lockFreeAppender) publish(c *claim) {
 			}
 			l.ring.word(c.Position).Store(batch.CommitWord(c.Position, l.key))
 			committed = true
+			a.crowd.met()
 		} else if p&headMore != 0 || p&headBusy != 0 && l.head.CompareAndSwap(p, p|headMore) {
 			return
 		}
@@ -192,8 +213,7 @@ func (l *Lane) indexFrom(p uint64, mine *claim) (to uint64, more bool) {
 		l.publishing.add(l, mine.Position, uint64(mine.Len), mine.records, mine.Shard, mine.Micros)
 	}
 	for range publishBurst {
-		// Nothing is claimed at the tail; where something is, its first word tells whether it is committed.
-		if p == l.tail.Load()&^tailClosed || l.ring.word(p).Load() != batch.CommitWord(p, l.key) {
+		if l.ring.word(p).Load() != batch.CommitWord(p, l.key) {
 			return p, false
 		}
 		b := batch.Batch(l.ring.at(p, batch.PadHeaderLen))

@@ -21,6 +21,7 @@ type stressRun struct {
 	producers int
 	batches   uint64 // per producer, or more until producers have run at the same time
 	shards    uint32
+	largest   int
 	lossy     bool // no files: readers may miss what the ring went over
 
 	appending atomic.Int32 // producers at work, to see that they really overlap
@@ -40,7 +41,7 @@ func (s *stressRun) produce(producer uint64, seed uint64) {
 	defer cancel()
 	for n := uint64(0); n < s.batches || s.overlaps.Load() == 0 && n < 1000*s.batches; n++ {
 		shard := r.Uint32N(s.shards)
-		b := mk.make(s.t, shard, producer, n, r.IntN(900))
+		b := mk.make(s.t, shard, producer, n, r.IntN(s.largest))
 		for {
 			if s.appending.Add(1) > 1 {
 				s.overlaps.Add(1)
@@ -85,7 +86,7 @@ func (s *stressRun) consume(shard uint32, level Level, seed uint64) (seen int64)
 		done := s.done.Load()
 		var err error
 		var next uint64
-		buf, next, err = s.l.Read(buf[:0], Query{Shard: shard, From: from, MaxBytes: 1 + r.IntN(4096), Level: level})
+		buf, next, err = s.l.Read(buf[:0], Query{Shard: shard, From: from, MaxBytes: 1 + r.IntN(4*s.largest), Level: level})
 		if err != nil {
 			s.t.Errorf("shard %d from %#x: %v", shard, from, err)
 			return seen
@@ -140,26 +141,26 @@ func (s *stressRun) run(seed uint64) {
 		s.t.Errorf("readers saw %d batches, want %d", got, want)
 	}
 	ring := s.l.ring.size()
-	if laps := (tail - 16384) / ring; laps < 20 {
+	if laps := (tail - uint64(s.l.opts.SegmentSize)) / ring; laps < 20 {
 		s.t.Errorf("the ring was gone through %d times only", laps)
 	}
 	if s.overlaps.Load() == 0 {
 		s.t.Error("producers never ran at the same time")
 	}
-	s.t.Logf("%d laps, %d overlaps, busy %d times, %d batches read", (tail-16384)/ring, s.overlaps.Load(), s.busy.Load(), s.read.Load())
+	s.t.Logf("%d laps, %d overlaps, busy %d times, %d batches read", (tail-uint64(s.l.opts.SegmentSize))/ring, s.overlaps.Load(), s.busy.Load(), s.read.Load())
 }
 
 // Producers and readers at full speed over a ring that is gone through many times: every record is checked.
 func TestStress(t *testing.T) {
 	bothAppenders(t, func(t *testing.T, kind AppenderKind) {
-		f := func(name string, fsys vfs.FS, level Level) {
+		f := func(name string, fsys vfs.FS, ring, largest int) {
 			t.Run(name, func(t *testing.T) {
 				seed := rand.Uint64()
 				t.Logf("seed %d", seed)
 				o := smallOptions(fsys)
-				o.Appender = kind
+				o.Appender, o.RingSize, o.SegmentSize = kind, ring, int64(ring)*2
 				l := open(t, o)
-				s := &stressRun{t: t, l: l, producers: 4, batches: 600, shards: 3, lossy: fsys == nil}
+				s := &stressRun{t: t, l: l, producers: 4, batches: 600, shards: 3, largest: largest, lossy: fsys == nil}
 				s.run(seed)
 				if err := l.Close(); err != nil {
 					t.Fatal(err)
@@ -178,8 +179,10 @@ func TestStress(t *testing.T) {
 				}
 			})
 		}
-		f("memory", nil, LevelMem)
-		f("files", vfs.NewMem(0), LevelDisk)
+		f("memory", nil, 4096, 900)
+		f("files", vfs.NewMem(0), 4096, 900)
+		f("memory, sizes small and large", nil, 1<<16, 3*crowdBatch)
+		f("files, sizes small and large", vfs.NewMem(0), 1<<16, 3*crowdBatch)
 	})
 }
 
