@@ -2,7 +2,6 @@ package lane
 
 import (
 	"errors"
-
 	"math/rand/v2"
 	"slices"
 	"sync"
