@@ -283,17 +283,23 @@ func copyFile(disk vfs.FS, to, from string) (err error) {
 		err = dst.Preallocate(size)
 	}
 	buf := make([]byte, 1<<20)
+	var written []int64 // asked for before anything is read: what reading ahead caches no longer passes for reserved
 	for off := int64(0); off < size && err == nil; off += int64(len(buf)) {
-		if off, err = src.NextData(off); errors.Is(err, io.EOF) {
-			break
-		}
-		part := buf[:min(int64(len(buf)), size-off)]
-		if _, err = src.ReadAt(part, off); err == nil {
-			_, err = dst.WriteAt(part, off)
+		if off, err = src.NextData(off); err == nil {
+			written = append(written, off)
 		}
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil
+	}
+	for _, off := range written {
+		part := buf[:min(int64(len(buf)), size-off)]
+		if err == nil {
+			_, err = src.ReadAt(part, off)
+		}
+		if err == nil {
+			_, err = dst.WriteAt(part, off)
+		}
 	}
 	return errors.Join(err, dst.SyncData())
 }

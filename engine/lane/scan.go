@@ -178,19 +178,12 @@ func (s *segment) rewrite(f vfs.File, durable uint64) error {
 // promised looks for a sound batch in [from, limit) of the file whose header says that the lane's durable watermark was
 // above p when it was appended. It finds batches by their commit word at any multiple of 32.
 func (h *header) promised(f vfs.File, from, limit, p uint64) (bool, error) {
+	chunks, err := h.written(f, from, limit)
+	if err != nil {
+		return false, err
+	}
 	buf := make([]byte, scanBuffer+batch.HeaderLen)
-	for at := from; at < limit; at += scanBuffer {
-		// Most of what follows a torn tail was reserved and never written.
-		data, err := f.NextData(headerLen + int64(at-h.base))
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return false, err
-		}
-		if at = max(at, (h.base+uint64(max(data-headerLen, 0)))&^(batch.Align-1)); at >= limit {
-			break
-		}
+	for _, at := range chunks {
 		n, err := f.ReadAt(buf[:min(uint64(len(buf)), limit-at)], headerLen+int64(at-h.base))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
@@ -205,11 +198,28 @@ func (h *header) promised(f vfs.File, from, limit, p uint64) (bool, error) {
 				return true, nil
 			}
 		}
-		if n < scanBuffer {
-			break
-		}
 	}
 	return false, nil
+}
+
+// written lists the positions in [from, limit) from which on scanBuffer bytes each cover all of the file that may hold
+// something: most of what follows a torn tail was reserved and never written. It asks for all of them before anything
+// is read, because what a read brings into the page cache ahead of itself no longer passes for reserved.
+func (h *header) written(f vfs.File, from, limit uint64) ([]uint64, error) {
+	var chunks []uint64
+	for at := from; at < limit; at += scanBuffer {
+		data, err := f.NextData(headerLen + int64(at-h.base))
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if at = max(at, (h.base+uint64(max(data-headerLen, 0)))&^(batch.Align-1)); at < limit {
+			chunks = append(chunks, at)
+		}
+	}
+	return chunks, nil
 }
 
 // reindex makes an index in memory for a sealed segment whose footer proved damaged. The caller has acquired s.
